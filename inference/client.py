@@ -1,0 +1,218 @@
+"""The client of the model service: the only module of the service that the web side imports."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+import orjson
+
+from inference.errors import InferenceError
+from inference.protocol import LAST_EVENTS, SILENCE_LIMIT, Event, Messages, ModelSpec
+
+# A model may think for minutes, so there is no total timeout; heartbeats bound the silence instead.
+_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10, sock_read=SILENCE_LIMIT)
+_GONE = (aiohttp.ClientError, ConnectionError, asyncio.TimeoutError, OSError)
+
+
+class InferenceClient:
+    """Speaks to one server at ``unix:/path`` or ``http://host:port``; safe to share between tasks and loops."""
+
+    def __init__(self, address: str, secret: str | None = None) -> None:
+        self.address = address
+        self._path = address.removeprefix("unix:") if address.startswith("unix:") else None
+        self._base = "http://inference" if self._path else address.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self._sessions: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, aiohttp.ClientSession
+        ] = weakref.WeakKeyDictionary()
+        self._default: ModelSpec | None = None
+
+    async def switch(self, model: ModelSpec) -> None:
+        """Make `model` ready and the one that later calls without a model go to."""
+        async with aclosing(self.load(model)) as events:
+            async for event in events:
+                if event["kind"] == "failed":
+                    raise InferenceError.from_event(event)
+        self._default = model
+
+    async def chat(
+        self,
+        messages: Messages,
+        *,
+        model: ModelSpec | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> str:
+        """The whole answer, without the reasoning. Raises InferenceError when it failed."""
+        parts = [text async for text in self.stream_text(messages, model=model, params=params)]
+        return "".join(parts)
+
+    async def stream_text(
+        self,
+        messages: Messages,
+        *,
+        model: ModelSpec | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> AsyncIterator[str]:
+        """The answer piece by piece, without the reasoning. Raises InferenceError when it failed."""
+        async with aclosing(self.stream(messages, model=model, params=params)) as events:
+            async for event in events:
+                if event["kind"] == "text" and event["text"]:
+                    yield event["text"]
+                elif event["kind"] == "failed":
+                    raise InferenceError.from_event(event)
+
+    async def stream(
+        self,
+        messages: Messages,
+        *,
+        model: ModelSpec | None = None,
+        params: dict[str, Any] | None = None,
+        prefix: str = "",
+        user: str = "",
+        request_id: str = "",
+    ) -> AsyncIterator[Event]:
+        """The typed events of one generation; the last is `finished` or `failed`.
+
+        Closing the iterator closes the connection, and that aborts the generation.
+        Raises InferenceError("unavailable") when there is no server or it went before the last event.
+        """
+        spec = model or self._default
+        if spec is None:
+            raise InferenceError("model_not_found", "No model was named and none was switched to.")
+        body = {
+            "model": spec.to_dict(),
+            "messages": messages,
+            "params": params or {},
+            "prefix": prefix,
+            "user": user,
+            "request_id": request_id,
+        }
+        async with aclosing(self._lines("POST", "/stream", body)) as batches:
+            async for batch in batches:
+                for event in _merge(batch):
+                    yield event
+                    if event["kind"] in LAST_EVENTS:
+                        return
+        raise _unavailable("The connection ended before the answer did.")
+
+    async def load(self, model: ModelSpec) -> AsyncIterator[Event]:
+        """Status events while the model loads; the last is ``{"kind": "ready"}`` or `failed`."""
+        async with aclosing(self._lines("POST", "/load", {"model": model.to_dict()})) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
+                    if event["kind"] in ("ready", "failed"):
+                        return
+        raise _unavailable("The connection ended before the model was loaded.")
+
+    async def unload(self, model_id: str) -> None:
+        """Returns when the model's process has ended; a model that is not loaded is no error."""
+        async with aclosing(self._lines("POST", "/unload", {"model": model_id})) as batches:
+            async for _ in batches:
+                pass
+
+    async def state(self) -> dict[str, Any]:
+        try:
+            async with self._session().get(self._base + "/state") as response:
+                await _raise_for_status(response)
+                return dict(orjson.loads(await response.read()))
+        except _GONE as error:
+            raise _unavailable(str(error)) from error
+
+    async def watch(self) -> AsyncIterator[Event]:
+        """Changes of the models' states, from now on; first the states as they are."""
+        async with aclosing(self._lines("GET", "/watch")) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
+        raise _unavailable("The server ended the watch.")
+
+    async def close(self) -> None:
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            connector: aiohttp.BaseConnector = (
+                aiohttp.UnixConnector(self._path, limit=0)
+                if self._path
+                else aiohttp.TCPConnector(limit=0)
+            )
+            session = aiohttp.ClientSession(
+                connector=connector, headers=self._headers, timeout=_TIMEOUT, read_bufsize=1 << 18
+            )
+            self._sessions[loop] = session
+        return session
+
+    async def _lines(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> AsyncIterator[list[Event]]:
+        """The events of each received chunk; whole chunks, because a call per line is what costs."""
+        data = orjson.dumps(body) if body is not None else None
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._session().request(
+                method, self._base + path, data=data, headers=headers
+            ) as response:
+                await _raise_for_status(response)
+                rest = b""
+                while chunk := await response.content.readany():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    events = [orjson.loads(line) for line in lines if line]
+                    events = [event for event in events if event["kind"] != "heartbeat"]
+                    if events:
+                        yield events
+        except _GONE as error:
+            raise _unavailable(str(error) or type(error).__name__) from error
+        except orjson.JSONDecodeError as error:
+            raise InferenceError("malformed_output", "The server sent no JSON.") from error
+
+
+def _merge(events: list[Event]) -> list[Event]:
+    """Join neighbouring text (or reasoning) events that arrived together."""
+    if len(events) == 1:
+        return events
+    merged: list[Event] = []
+    run: list[Event] = []
+    for event in events:
+        if run and run[-1]["kind"] != event["kind"]:
+            merged.append(_join(run))
+            run = []
+        if event["kind"] in ("text", "reasoning"):
+            run.append(event)
+        else:
+            merged.append(event)
+    if run:
+        merged.append(_join(run))
+    return merged
+
+
+def _join(run: list[Event]) -> Event:
+    if len(run) == 1:
+        return run[0]
+    text = "".join([event["text"] for event in run])
+    return {"kind": run[0]["kind"], "text": text, "raw": "".join([event["raw"] for event in run])}
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status < 400:
+        return
+    body = await response.read()
+    try:
+        raise InferenceError.from_event(orjson.loads(body)["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise InferenceError(
+            "unavailable", f"The model service answered {response.status}.", response.status >= 500
+        ) from None
+
+
+def _unavailable(message: str) -> InferenceError:
+    return InferenceError("unavailable", f"The model service cannot be reached: {message}", True)

@@ -1,0 +1,64 @@
+"""The one interface of all engines, and which engine runs where."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+from inference.errors import InferenceError
+from inference.protocol import Event, GenerateRequest, ModelSpec
+
+Report = Callable[[float], None]
+
+
+class Engine(Protocol):
+    """One model, run one way.
+
+    `generate` yields dicts: first ``{"kind": "prompt", "reasoning_open": bool}``, then
+    ``{"kind": "raw", "text": ...}`` with whole characters, ``status`` and ``usage`` as in the protocol, and
+    last ``finished``; it raises InferenceError instead of yielding `failed`. Closing the iterator aborts
+    within one step. One engine serves many generations at a time; how many is the caller's to limit.
+    """
+
+    async def load(self, report: Report) -> dict[str, Any]:
+        """Make ready, telling the progress 0..1. Returns info: device, dtype, context_length,
+        memory_bytes, capabilities, pid. Raises InferenceError."""
+        ...
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Event]: ...
+
+    async def abort(self, request_id: str) -> None: ...
+
+    def stats(self) -> dict[str, Any]: ...
+
+    async def unload(self) -> None:
+        """Free everything; running generations end with an error. May be called more than once."""
+        ...
+
+
+def create_local(spec: ModelSpec) -> Engine:
+    """The engine that runs in this very process (the child's, or the manager's when inline)."""
+    if spec.engine == "echo":
+        from inference.engines.echo import EchoEngine
+
+        return EchoEngine(spec)
+    if spec.engine == "openai":
+        from inference.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(spec)
+    if spec.engine == "transformers":
+        from inference.engines.transformers_engine import TransformersEngine
+
+        return TransformersEngine(spec)
+    raise InferenceError("model_not_found", f"There is no engine {spec.engine!r}.")
+
+
+def create(spec: ModelSpec) -> Engine:
+    """The engine as the manager uses it: a remote endpoint needs no process of its own, a model does."""
+    if spec.engine == "openai" or spec.settings.get("inline"):
+        return create_local(spec)
+    if spec.engine not in ("echo", "transformers"):
+        raise InferenceError("model_not_found", f"There is no engine {spec.engine!r}.")
+    from inference.engines.process import ProcessEngine
+
+    return ProcessEngine(spec)

@@ -1,0 +1,1 @@
+"""Service-management layer: one uniform interface over all engines."""
