@@ -1,0 +1,221 @@
+"""The commands of `start.py`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from launcher import checks, doctor, prepare, state, supervisor
+from launcher.place import ROLES, ROOT, LauncherError, Place, python_for
+
+STOP_TIMEOUT = 12.0
+
+
+def parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    # SUPPRESS: a default of the command's own parser would overwrite what stood before the command.
+    none = argparse.SUPPRESS
+    shared.add_argument(
+        "--data", type=Path, default=none, help="the data folder (default: ./data beside start.py)"
+    )
+    shared.add_argument("--host", default=none, help="the address to listen on (default: 127.0.0.1)")
+    shared.add_argument("--port", type=int, default=none, help="the port of the page (default: 8000)")
+    shared.add_argument(
+        "--here", action="store_true", default=none, help="use this Python and the built page as they are"
+    )
+    starting = argparse.ArgumentParser(add_help=False)
+    starting.add_argument("--no-browser", action="store_true", default=none, help="do not open a browser")
+    starting.add_argument("--background", action="store_true", default=none, help="return once it is ready")
+
+    main = argparse.ArgumentParser(
+        prog="start.py",
+        description="Start Hearth on this machine and keep it running until Ctrl-C.",
+        parents=[shared, starting],
+    )
+    commands = main.add_subparsers(dest="command", metavar="command", parser_class=argparse.ArgumentParser)
+    commands.add_parser("start", parents=[shared, starting], help="what start.py does without a command")
+    one = commands.add_parser("run", parents=[shared], help="run one role in the foreground")
+    one.add_argument("role", choices=ROLES)
+    commands.add_parser("stop", parents=[shared], help="stop what runs on the data folder")
+    shown = commands.add_parser("status", parents=[shared], help="what runs on the data folder")
+    shown.add_argument("--json", action="store_true")
+    logs = commands.add_parser("logs", parents=[shared], help="the last lines of the logs")
+    logs.add_argument("role", nargs="?", choices=ROLES)
+    logs.add_argument("-n", "--lines", type=int, default=40)
+    logs.add_argument("-f", "--follow", action="store_true")
+    commands.add_parser("doctor", parents=[shared], help="what this machine has, on one screen")
+    admin = commands.add_parser("create-admin", parents=[shared], help="make an administrator")
+    admin.add_argument("--username", required=True)
+    admin.add_argument("--password", required=True)
+    commands.add_parser("test", help="every check; with arguments only pytest, with those", add_help=False)
+    return main
+
+
+def place_of(args: argparse.Namespace) -> Place:
+    chosen = getattr(args, "data", None) or os.environ.get("HEARTH_DATA") or ROOT / "data"
+    port = getattr(args, "port", None)
+    return Place(
+        data=Path(chosen).expanduser().resolve(),
+        python=python_for(hasattr(args, "here")),
+        host=getattr(args, "host", None) or os.environ.get("HEARTH_HOST") or "127.0.0.1",
+        port=port if port is not None else int(os.environ.get("HEARTH_PORT") or 8000),
+    )
+
+
+def start(args: argparse.Namespace) -> int:
+    place = place_of(args)
+    place.make()
+    with_browser = not hasattr(args, "no_browser") and has_screen()
+    if hasattr(args, "background"):
+        return start_in_background(place, here=hasattr(args, "here"))
+    lock = supervisor.hold(place)
+    if lock is None:
+        print(f"Hearth is running already: {state.read(place).get('url', 'it is still starting')}")
+        return 0
+    with lock:
+        if not state.port_is_free(place.host, place.port):
+            owner = state.port_owner(place.port)
+            raise LauncherError(
+                f"Port {place.port} is taken{' by ' + owner if owner else ''}. "
+                f"Choose another one: start.py --port {place.port + 1}"
+            )
+        supervisor.end_leftovers(place)
+        began = time.monotonic()
+
+        def on_ready() -> None:
+            took = time.monotonic() - began
+            print(f"\n  Hearth is ready: {place.url}   ({took:.1f} s; Ctrl-C stops it)\n", flush=True)
+            if with_browser:
+                webbrowser.open(place.url)
+
+        with supervisor.signals() as wake:
+            try:
+                # Known to `stop` and `status` while it still prepares.
+                supervisor.Supervisor(place, wake, on_ready).save()
+                place = prepare.everything(place, here=hasattr(args, "here"))
+                supervisor.Supervisor(place, wake, on_ready).run()
+            except supervisor.Stopped:
+                supervisor.say("stopped")
+            finally:
+                place.state_file.unlink(missing_ok=True)
+    return 0
+
+
+def has_screen() -> bool:
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def start_in_background(place: Place, *, here: bool) -> int:
+    found = state.running(place)
+    if found:
+        print(f"Hearth is running already: {found['url']}")
+        return 0
+    command = [sys.executable, str(ROOT / "start.py"), "--no-browser", "--data", str(place.data)]
+    command += ["--host", place.host, "--port", str(place.port), *(["--here"] if here else [])]
+    log = place.logs / "start.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    print(f"Starting Hearth; its words go to {log}", flush=True)
+    while process.poll() is None:
+        found = state.running(place)
+        if found and found["ready"]:
+            print(f"Hearth is ready: {found['url']}")
+            return 0
+        time.sleep(0.1)
+    print(supervisor.tail(log, 40), file=sys.stderr)
+    return process.returncode or 1
+
+
+def run(args: argparse.Namespace) -> int:
+    place = place_of(args)
+    place.make()
+    command = place.command(args.role)
+    os.chdir(place.root)
+    os.execve(command[0], command, place.environ())
+
+
+def stop(args: argparse.Namespace) -> int:
+    place = place_of(args)
+    found = state.running(place)
+    if found is None:
+        print("Hearth is not running.")
+        return 0
+    os.kill(found["pid"], 15)
+    until = time.monotonic() + STOP_TIMEOUT
+    while state.runs(found):
+        if time.monotonic() > until:
+            os.kill(found["pid"], 9)
+            break
+        time.sleep(0.05)
+    print("Stopped.")
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """0 when it runs, 1 when it does not."""
+    found = state.report(place_of(args))
+    if args.json:
+        print(json.dumps(found))
+    elif found["url"] is None:
+        print("Hearth is not running.")
+    else:
+        print(f"{found['url']}  {'ready' if found['ready'] else 'not ready'}")
+        for process in found["processes"]:
+            print(f"  {process['name']:<24} pid {process['pid']:<8} {process['rss_bytes'] / 2**20:8.0f} MiB")
+    return 0 if found["url"] else 1
+
+
+def logs(args: argparse.Namespace) -> int:
+    place = place_of(args)
+    files = [place.logs / f"{role}.log" for role in ([args.role] if args.role else ROLES)]
+    if args.follow:
+        names = [str(file) for file in files if file.exists()]
+        if names:
+            os.execvp("tail", ["tail", "-n", str(args.lines), "-F", *names])
+    for file in files:
+        print(f"==> {file} <==\n{supervisor.tail(file, args.lines)}")
+    return 0
+
+
+def create_admin(args: argparse.Namespace) -> int:
+    place = place_of(args)
+    place.make()
+    command = prepare.manage(place, "create_admin", "--username", args.username, "--password", args.password)
+    return subprocess.run(command, cwd=str(ROOT), env=place.environ(), check=False).returncode
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "start": start,
+    "run": run,
+    "stop": stop,
+    "status": status,
+    "logs": logs,
+    "doctor": lambda args: doctor.show(place_of(args)),
+    "create-admin": create_admin,
+}
+
+
+def main(words: list[str]) -> int:
+    try:
+        if words[:1] == ["test"]:
+            return checks.run(words[1:])
+        args = parser().parse_args(words)
+        return COMMANDS[args.command or "start"](args)
+    except LauncherError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

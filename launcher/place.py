@@ -1,0 +1,96 @@
+"""Where one installation lives: its folders, its sockets and the environment its processes get."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ROLES = ("web", "inference", "worker")
+# A Unix socket's path holds 104 bytes on macOS and 108 on Linux.
+LONGEST_SOCKET_PATH = 100
+
+
+class LauncherError(Exception):
+    """Said to the user as it is, without a traceback."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """`python` is the interpreter of the children; `data` is absolute."""
+
+    data: Path
+    python: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    root: Path = ROOT
+
+    @property
+    def state_file(self) -> Path:
+        return self.data / "run" / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.data / "run" / "start.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def run(self) -> Path:
+        """The folder of the sockets: below the data, or in the temporary folder where that path is too long."""
+        run = self.data / "run"
+        if len(os.fsencode(str(run / "inference.sock"))) <= LONGEST_SOCKET_PATH:
+            return run
+        name = hashlib.sha256(os.fsencode(str(self.data))).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"hearth-{os.getuid()}-{name}"
+
+    @property
+    def socket(self) -> Path:
+        return self.run / "inference.sock"
+
+    @property
+    def url(self) -> str:
+        """The address to open on this machine, also when `host` means every interface."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def make(self) -> None:
+        """Make the folders. They hold secrets and conversations, so only their owner reads them."""
+        for folder in (self.data, self.data / "run", self.logs, self.data / "models", self.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.run.stat().st_uid != os.getuid():
+            raise LauncherError(f"{self.run} belongs to another user; choose a shorter --data path")
+
+    def environ(self) -> dict[str, str]:
+        env = dict(os.environ)
+        env.update(
+            HEARTH_DATA=str(self.data),
+            HEARTH_RUN=str(self.run),
+            HEARTH_HOST=self.host,
+            HEARTH_PORT=str(self.port),
+            PYTHONUNBUFFERED="1",
+        )
+        env["PATH"] = str(self.python.parent) + os.pathsep + env.get("PATH", os.defpath)
+        return env
+
+    def command(self, role: str) -> list[str]:
+        return [str(self.python), "-m"] + {
+            "web": ["config.serve", "--host", self.host, "--port", str(self.port)],
+            "inference": ["inference.server", "--address", f"unix:{self.socket}"],
+            "worker": ["config.worker"],
+        }[role]
+
+
+def venv_python() -> Path:
+    return ROOT / ".venv" / "bin" / "python"
+
+
+def python_for(here: bool) -> Path:
+    """The checkout's own environment, or this interpreter (`here`, or where there is no environment)."""
+    return Path(sys.executable) if here or not venv_python().exists() else venv_python()
