@@ -1,0 +1,149 @@
+"""What the models are doing right now, as the inference process tells it; one board per process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+
+from inference.client import InferenceClient
+from inference.errors import InferenceError
+
+log = logging.getLogger(__name__)
+
+State = dict[str, Any]
+Callback = Callable[[State], None]
+
+FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
+#: How long a reader waits for the first word of the model service (seconds).
+FIRST_WORD = 1.0
+
+
+@functools.cache
+def client() -> InferenceClient:
+    """This process' client of the model service."""
+    return InferenceClient(settings.HEARTH_INFERENCE, getattr(settings, "HEARTH_INFERENCE_SECRET", "") or None)
+
+
+def stopped(model_id: str, name: str = "", error: dict[str, str] | None = None) -> State:
+    """The state of a model that nothing runs."""
+    return {
+        "kind": "model",
+        "model": model_id,
+        "name": name,
+        "state": "stopped",
+        "progress": None,
+        "device": None,
+        "memory_bytes": None,
+        "pid": None,
+        "context_length": None,
+        "capabilities": [],
+        "running": 0,
+        "waiting": 0,
+        "error": error,
+    }
+
+
+class StateBoard:
+    """The newest state of each model that is not stopped.
+
+    One task watches the model service and comes back with back-off when it is away; meanwhile every model
+    reads as stopped, with the reason as its error. All methods but `read` belong to the event loop.
+    """
+
+    def __init__(self, connect: Callable[[], InferenceClient] = client) -> None:
+        self.states: dict[str, State] = {}
+        self.error: dict[str, str] | None = None
+        self._connect = connect
+        self._callbacks: set[Callback] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._first_word = asyncio.Event()
+
+    def ensure_started(self) -> None:
+        """Keep watching on the running loop. May be called as often as one likes."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop and self._task is not None and not self._task.done():
+            return
+        self._loop = loop
+        self._first_word = asyncio.Event()
+        self._task = loop.create_task(self._watch(), name="models-state-board")
+
+    async def stop(self) -> None:
+        if self._task is not None and self._loop is asyncio.get_running_loop():
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._task = None
+
+    def subscribe(self, callback: Callback) -> Callable[[], None]:
+        """Call `callback` with each change, on the loop; returns what ends that."""
+        self._callbacks.add(callback)
+        return lambda: self._callbacks.discard(callback)
+
+    def state_of(self, model_id: str, name: str = "") -> State:
+        return self.states.get(model_id) or stopped(model_id, name, self.error)
+
+    async def settle(self, timeout: float = FIRST_WORD) -> None:
+        """Start, and wait until the service has spoken or is known to be away; at most `timeout` seconds."""
+        self.ensure_started()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_word.wait(), timeout)
+
+    def read(self) -> None:
+        """`settle` for code outside the loop (views, admin pages): it runs on the server's loop."""
+        if self._loop is None or self._loop.is_closed() or not self._first_word.is_set():
+            async_to_sync(self.settle)()
+
+    async def _watch(self) -> None:
+        delay = FIRST_DELAY
+        while True:
+            try:
+                async for event in self._connect().watch():
+                    delay = FIRST_DELAY
+                    self._heard(event)
+            except InferenceError as error:
+                self._lost({"code": error.code, "message": error.message})
+            except Exception:
+                # A fault of ours must not end the watch: models would read as they once were, for ever.
+                log.exception("The watch of the models failed")
+                self._lost({"code": "unavailable", "message": "The watch of the models failed."})
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    def _heard(self, event: State) -> None:
+        self.error = None
+        self._first_word.set()
+        if event.get("kind") != "model":
+            return
+        # A failed model stays on the board: its error is what the page has to show.
+        if event["state"] == "stopped":
+            self.states.pop(event["model"], None)
+        else:
+            self.states[event["model"]] = event
+        self._tell(event)
+
+    def _lost(self, error: dict[str, str]) -> None:
+        if self.error is None:
+            log.warning("The model service is away: %s", error["message"])
+        self.error = error
+        self._first_word.set()
+        gone, self.states = self.states, {}
+        for model_id, state in gone.items():
+            self._tell(stopped(model_id, state.get("name", ""), error))
+
+    def _tell(self, event: State) -> None:
+        for callback in list(self._callbacks):
+            try:
+                callback(event)
+            except Exception:
+                log.exception("A listener of the models' states failed")
+
+
+board = StateBoard()

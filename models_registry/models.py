@@ -1,0 +1,93 @@
+"""The models that this house knows, and the jobs that load and unload them.
+
+What a model is doing right now is not stored: the inference process alone knows (see `live`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.ids import new_id
+
+
+class Model(models.Model):
+    class Engine(models.TextChoices):
+        TRANSFORMERS = "transformers", "transformers"
+        OPENAI = "openai", _("remote endpoint")
+        ECHO = "echo", _("echo (for tests)")
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
+    name = models.CharField(_("name"), max_length=128, unique=True)
+    family = models.CharField(_("family"), max_length=64, blank=True, default="")
+    engine = models.CharField(_("engine"), max_length=16, choices=Engine.choices)
+    source: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(_("source"), default=dict)
+    # A remote endpoint's key, encrypted (see `vault`). No serializer and no page shows it.
+    secret = models.TextField(blank=True, default="", editable=False)
+    settings: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        _("settings"), default=dict, blank=True
+    )
+    context_length = models.PositiveIntegerField(_("context length"), null=True, blank=True)
+    capabilities: models.JSONField[list[str], list[str]] = models.JSONField(
+        _("capabilities"), default=list, blank=True
+    )
+    # True or NULL, never False: so the unique index allows one default, on every database.
+    is_default = models.BooleanField(_("default"), null=True, default=None, unique=True, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True, help_text=_("Users may choose it."))
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("model")
+        verbose_name_plural = _("models")
+        ordering: ClassVar[list[str]] = ["name"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=models.Q(is_default=True) | models.Q(is_default__isnull=True),
+                name="model_default_true_or_null",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Job(models.Model):
+    """Work for the worker. Whoever holds the lease does it; a lease that ran out may be taken by another."""
+
+    class Kind(models.TextChoices):
+        LOAD = "load", _("load")
+        UNLOAD = "unload", _("unload")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    # No foreign key: a model's memory is freed after its row is gone.
+    model_id = models.CharField(_("model"), max_length=32, db_index=True)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.QUEUED)
+    progress = models.FloatField(_("progress"), null=True, blank=True, help_text="0..1")
+    error: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(
+        _("error"), null=True, blank=True
+    )
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    owner = models.CharField(_("worker"), max_length=64, blank=True, default="")
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    finished = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering: ClassVar[list[str]] = ["-created", "id"]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["state", "created"], name="job_state_created")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.model_id}"

@@ -1,0 +1,44 @@
+"""Reading the models."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from config.errors import AppError
+from models_registry.models import Model
+
+
+def model_list(*, everything: bool = False) -> QuerySet[Model]:
+    """The models that users may pick; with `everything` also those that are switched off."""
+    models = Model.objects.order_by("name")
+    return models if everything else models.filter(enabled=True)
+
+
+def model_get(model_id: str) -> Model:
+    """By id, switched off or not. Raises AppError("model_not_found", 404)."""
+    model = Model.objects.filter(pk=model_id).first()
+    if model is None:
+        raise _not_found(model_id)
+    return model
+
+
+def model_resolve(ref: str | None) -> Model:
+    """The model with this id or name; None is the default.
+
+    Raises AppError: "model_not_found" (404), or "no_model" (409) when there is no default.
+    """
+    if ref is None:
+        default = Model.objects.filter(is_default=True, enabled=True).first()
+        if default is None:
+            raise AppError("no_model", _("No model has been chosen as the default yet."), status=409)
+        return default
+    # A name is never 32 hex characters, so at most one row fits.
+    model = Model.objects.filter(Q(pk=ref) | Q(name=ref), enabled=True).first()
+    if model is None:
+        raise _not_found(ref)
+    return model
+
+
+def _not_found(ref: str) -> AppError:
+    return AppError("model_not_found", _("There is no such model."), {"model": ref[:128]}, status=404)
