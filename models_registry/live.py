@@ -105,8 +105,13 @@ class StateBoard:
         delay = FIRST_DELAY
         while True:
             try:
-                async for event in self._connect().watch():
-                    delay = FIRST_DELAY
+                service = self._connect()
+                # The watch says nothing while no model runs; only an answer proves that the service is there.
+                await service.state()
+                delay = FIRST_DELAY
+                self.error = None
+                async for event in service.watch():
+                    self._first_word.set()
                     self._heard(event)
             except InferenceError as error:
                 self._lost({"code": error.code, "message": error.message})
@@ -118,8 +123,6 @@ class StateBoard:
             delay = min(delay * 2, LONGEST_DELAY)
 
     def _heard(self, event: State) -> None:
-        self.error = None
-        self._first_word.set()
         if event.get("kind") != "model":
             return
         # A failed model stays on the board: its error is what the page has to show.

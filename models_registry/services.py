@@ -1,0 +1,141 @@
+"""Writing the models: registering, changing, choosing the default; asking for loads and unloads."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from config.errors import AppError
+from inference.protocol import ModelSpec
+from models_registry import vault
+from models_registry.deployment import settings_check
+from models_registry.jobs import job_enqueue
+from models_registry.models import Job, Model
+from models_registry.sources import invalid, source_check
+
+
+def model_spec(model: Model) -> ModelSpec:
+    """What the inference process needs to run this model, the remote key in plain text included."""
+    source = dict(model.source)
+    if model.secret:
+        source["api_key"] = vault.unseal(model.secret)
+    return ModelSpec(id=model.id, name=model.name, engine=model.engine, source=source, settings=model.settings)
+
+
+def model_create(
+    *,
+    name: str,
+    source: dict[str, Any],
+    engine: str | None = None,
+    settings: dict[str, Any] | None = None,
+    make_default: bool = False,
+) -> Model:
+    """Register a model. The first one becomes the default, so that there is something to talk to.
+
+    Raises AppError: "invalid", "not_yet", "invalid_model_folder", "name_taken" (409).
+    """
+    name = _name(name)
+    checked = source_check(source)
+    if engine not in (None, "", checked.engine):
+        raise invalid("engine", _("This source is run by %(engine)s.") % {"engine": checked.engine})
+    model = Model(
+        name=name,
+        family=checked.family,
+        engine=checked.engine,
+        source=checked.source,
+        secret=vault.seal(checked.secret),
+        settings=settings_check(checked.engine, settings or {}),
+        context_length=checked.context_length,
+        capabilities=checked.capabilities,
+    )
+    with transaction.atomic():
+        first = not _lock_all()
+        _save(model)
+        if make_default or first:
+            model_make_default(model)
+    return model
+
+
+def model_update(model: Model, **changes: Any) -> Model:
+    """Change `name`, `settings`, `enabled` or `is_default` (True only gives, False takes away).
+
+    A running model takes new settings at its next load. Raises AppError: "invalid", "name_taken" (409).
+    """
+    with transaction.atomic():
+        _lock_all()
+        model.refresh_from_db()
+        if "name" in changes:
+            model.name = _name(changes["name"])
+        if "settings" in changes:
+            model.settings = settings_check(model.engine, changes["settings"])
+        if "enabled" in changes:
+            model.enabled = changes["enabled"]
+        wants_default = changes.get("is_default")
+        if wants_default is False or (not model.enabled and model.is_default):
+            model.is_default = None
+        if wants_default and not model.enabled:
+            raise invalid("is_default", _("A model that is switched off cannot be the default."))
+        _save(model)
+        if wants_default:
+            model_make_default(model)
+    return model
+
+
+def model_make_default(model: Model) -> None:
+    """This model and no other. Raises AppError("invalid") when it is switched off, "model_not_found" (404)."""
+    with transaction.atomic():
+        current = {row.pk: row for row in _lock_all()}
+        if model.pk not in current:
+            raise AppError("model_not_found", _("There is no such model."), status=404)
+        if not current[model.pk].enabled:
+            raise invalid("is_default", _("A model that is switched off cannot be the default."))
+        Model.objects.filter(is_default=True).exclude(pk=model.pk).update(is_default=None)
+        Model.objects.filter(pk=model.pk).update(is_default=True)
+    model.is_default = True
+
+
+def model_delete(model: Model) -> None:
+    """Forget the model and free its memory. Its files stay where they are."""
+    with transaction.atomic():
+        job_enqueue(Job.Kind.UNLOAD, model.id)
+        model.delete()
+
+
+def model_load(model: Model) -> Job:
+    """Ask the worker to make the model ready; a load that is already asked for is answered again."""
+    return job_enqueue(Job.Kind.LOAD, model.id)
+
+
+def model_unload(model: Model) -> Job:
+    """Ask the worker to free the model's memory; loads that still wait are cancelled."""
+    return job_enqueue(Job.Kind.UNLOAD, model.id)
+
+
+def _lock_all() -> list[Model]:
+    """Lock the (few) rows in one order: two who choose a default at once come one after the other."""
+    return list(Model.objects.select_for_update().order_by("pk"))
+
+
+def _save(model: Model) -> None:
+    try:
+        with transaction.atomic():
+            model.save()
+    except IntegrityError:
+        if not Model.objects.filter(name=model.name).exclude(pk=model.pk).exists():
+            raise
+        message = _("Another model has this name.")
+        raise AppError("name_taken", message, {"fields": {"name": [message]}}, status=409) from None
+
+
+def _name(name: str) -> str:
+    """Any script, at most 128 characters; not what could be an id, as `model` is an id or a name."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or len(name) > 128 or not name.isprintable():
+        raise invalid("name", _("A name has 1 to 128 printable characters."))
+    if re.fullmatch(r"[0-9a-f]{32}", name):
+        raise invalid("name", _("A name must not look like an id."))
+    return name
