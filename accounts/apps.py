@@ -9,4 +9,4 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts import schema, signals  # noqa: F401  both register themselves on import
+        from accounts import checks, schema, signals  # noqa: F401  they register themselves on import

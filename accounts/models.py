@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.ids import new_id
+from accounts.names import username_key
+
+
+class Users(UserManager["User"]):
+    use_in_migrations = False
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(username_key=username_key(username or ""))
 
 
 class User(AbstractUser):
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
+    # What makes two names the same to people; `username` itself is kept as it was typed.
+    username_key = models.CharField(max_length=450, unique=True, editable=False)
     language = models.CharField(
         _("language"), max_length=16, blank=True, default="", help_text=_("Empty: what the browser asks for.")
     )
@@ -23,8 +34,25 @@ class User(AbstractUser):
         help_text=_("An account that waits for approval cannot sign in."),
     )
 
-    # Set before a save that changes the password: the one family that outlives the change (see accounts.signals).
+    # Set before a save that changes the password: the one family that outlives it (see accounts.signals).
     keep_family_id: str | None = None
+    password_changed_now = False
+
+    objects = Users()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        fields = kwargs.get("update_fields")
+        if fields is None or "username" in fields:
+            self.username_key = username_key(self.username)
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "username_key"}
+        super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        super().clean()
+        same = User.objects.filter(username_key=username_key(self.username)).exclude(pk=self.pk)
+        if self.username and same.exists():
+            raise ValidationError({"username": _("A user with that username already exists.")})
 
     @property
     def is_admin(self) -> bool:
@@ -66,7 +94,9 @@ class TokenFamily(models.Model):
         REFRESH = "refresh", _("refresh tokens")
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
-    user = models.ForeignKey("accounts.User", models.CASCADE, related_name="token_families", verbose_name=_("user"))
+    user = models.ForeignKey(
+        "accounts.User", models.CASCADE, related_name="token_families", verbose_name=_("user")
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices, default=Kind.REFRESH)
     user_agent = models.CharField(_("user agent"), max_length=255, blank=True, default="")
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -93,6 +123,21 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return self.jti
+
+
+class LoginAttempt(models.Model):
+    """A password that was tried and not (yet) found right. In the database: all processes count together."""
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["key", "at"], name="accounts_attempt_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key[:8]} {self.at:%H:%M:%S}"
 
 
 class ApiKey(models.Model):
