@@ -1,0 +1,23 @@
+"""The Celery app. Messages only wake the worker (see models_registry.jobs), so nothing here needs to be safe."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
+
+app = Celery("hearth")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_ignore_result=True,
+    # Control messages need a broadcast, which the broker in a folder does badly; nobody sends any.
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    accept_content=["json"],
+)
+app.autodiscover_tasks()

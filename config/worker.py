@@ -1,0 +1,131 @@
+"""The worker: ``python -m config.worker``. Celery with threads, and one thread that gives signs of life.
+
+That thread also sweeps for jobs that no message brought, so work goes on while the broker is away.
+SIGTERM and SIGINT end it within two seconds; what was under way is given back for another to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+BEAT_EVERY = 2.0
+THREADS = 4
+#: How long running jobs may still take after a signal (seconds).
+GRACE = 1.0
+
+log = logging.getLogger("hearth.worker")
+
+
+class Pulse(threading.Thread):
+    """Beats, renews leases and delivers what the broker did not, until `stop` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self.stop = threading.Event()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="swept")
+        self._under_way: set[str] = set()
+
+    def run(self) -> None:
+        said = False
+        while not self.stop.is_set():
+            try:
+                self._beat()
+                said = False
+            except Exception as error:  # the database may be away or not migrated yet: try again
+                if not said:
+                    log.warning("No sign of life could be written: %s", error)
+                said = True
+            self.stop.wait(BEAT_EVERY)
+
+    def _beat(self) -> None:
+        from django.db import close_old_connections
+
+        from models_registry import jobs
+        from monitoring.services import beat
+
+        close_old_connections()
+        beat("worker", jobs.OWNER)
+        jobs.jobs_renew()
+        jobs.jobs_prune()
+        for job_id in jobs.jobs_due():
+            if job_id not in self._under_way:
+                self._under_way.add(job_id)
+                self._pool.submit(self._deliver, job_id)
+
+    def _deliver(self, job_id: str) -> None:
+        from django.db import connections
+
+        from models_registry.jobs import job_run
+
+        try:
+            job_run(job_id)
+        except Exception:
+            log.exception("Job %s could not be run", job_id)
+        finally:
+            connections.close_all()
+            self._under_way.discard(job_id)
+
+    def farewell(self) -> None:
+        """Give back the leases and take the sign of life away."""
+        from models_registry import jobs
+        from monitoring.services import beat_end
+
+        self.stop.set()
+        try:
+            jobs.jobs_release()
+            beat_end(jobs.OWNER)
+        except Exception as error:
+            log.warning("The farewell could not be written: %s", error)
+
+
+def _end(pulse: Pulse) -> None:
+    """In a thread of its own: a job's thread cannot be stopped, so the process ends under it."""
+    pulse.farewell()
+    os._exit(0)
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
+    import django
+
+    django.setup()
+    from celery.exceptions import WorkerShutdown
+
+    from config.celery import app
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    pulse = Pulse()
+
+    def stop(number: int, frame: FrameType | None) -> Any:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        timer = threading.Timer(GRACE, _end, [pulse])
+        timer.daemon = True
+        timer.start()
+        raise WorkerShutdown(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    pulse.start()
+    worker = app.WorkController(
+        pool_cls="threads",
+        concurrency=THREADS,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        task_events=False,
+    )
+    try:
+        worker.start()
+    finally:
+        _end(pulse)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Writing signs of life."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from django.utils import timezone
+
+from monitoring.models import Beat
+
+#: A beat that is older says nothing any more.
+FORGET = timedelta(minutes=10)
+
+
+def beat(role: str, name: str) -> None:
+    """This process is alive. `name` is unique for one start of one process."""
+    import psutil
+
+    now = timezone.now()
+    values = {"role": role, "pid": os.getpid(), "rss_bytes": psutil.Process().memory_info().rss, "seen": now}
+    Beat.objects.update_or_create(pk=name, defaults=values)
+    Beat.objects.filter(seen__lt=now - FORGET).delete()
+
+
+def beat_end(name: str) -> None:
+    Beat.objects.filter(pk=name).delete()
