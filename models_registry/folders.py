@@ -92,7 +92,9 @@ def _check_weights(folder: Path) -> None:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         if any(file.suffix in PICKLES for file in folder.iterdir()):
-            raise _refuse(_("The weights are pickles, which can run code. Convert them to safetensors first."))
+            raise _refuse(
+                _("The weights are pickles, which can run code. Convert them to safetensors first.")
+            )
         raise _refuse(_("The folder has no .safetensors file."))
     for file in weights:
         _check_header(file)
@@ -117,7 +119,16 @@ def _check_header(file: Path) -> None:
             header = json.loads(stream.read(length))
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         whole = file.stat().st_size >= 8 + length + max(ends, default=0)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+        struct.error,
+    ):
         whole = False
     if not whole:
         raise _refuse(_("%(name)s is not a whole safetensors file.") % {"name": file.name})

@@ -28,7 +28,9 @@ FIRST_WORD = 1.0
 @functools.cache
 def client() -> InferenceClient:
     """This process' client of the model service."""
-    return InferenceClient(settings.HEARTH_INFERENCE, getattr(settings, "HEARTH_INFERENCE_SECRET", "") or None)
+    return InferenceClient(
+        settings.HEARTH_INFERENCE, getattr(settings, "HEARTH_INFERENCE_SECRET", "") or None
+    )
 
 
 def stopped(model_id: str, name: str = "", error: dict[str, str] | None = None) -> State:

@@ -87,7 +87,9 @@ class Job(models.Model):
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         ordering: ClassVar[list[str]] = ["-created", "id"]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["state", "created"], name="job_state_created")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["state", "created"], name="job_state_created")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.model_id}"

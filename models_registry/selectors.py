@@ -15,9 +15,9 @@ def model_list(*, everything: bool = False) -> QuerySet[Model]:
     return models if everything else models.filter(enabled=True)
 
 
-def model_get(model_id: str) -> Model:
-    """By id, switched off or not. Raises AppError("model_not_found", 404)."""
-    model = Model.objects.filter(pk=model_id).first()
+def model_get(model_id: str, *, everything: bool = True) -> Model:
+    """By id; without `everything` only one that users may pick. Raises AppError("model_not_found", 404)."""
+    model = model_list(everything=everything).filter(pk=model_id).first()
     if model is None:
         raise _not_found(model_id)
     return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -23,7 +24,41 @@ def model_spec(model: Model) -> ModelSpec:
     source = dict(model.source)
     if model.secret:
         source["api_key"] = vault.unseal(model.secret)
-    return ModelSpec(id=model.id, name=model.name, engine=model.engine, source=source, settings=model.settings)
+    return ModelSpec(
+        id=model.id, name=model.name, engine=model.engine, source=source, settings=model.settings
+    )
+
+
+def model_build(
+    *, name: str, source: dict[str, Any], engine: str | None = None, settings: dict[str, Any] | None = None
+) -> Model:
+    """A checked model that is not stored yet. Raises AppError: "invalid", "not_yet", "invalid_model_folder"."""
+    name = _name(name)
+    checked = source_check(source)
+    if engine not in (None, "", checked.engine):
+        raise invalid("engine", _("This source is run by %(engine)s.") % {"engine": checked.engine})
+    return Model(
+        name=name,
+        family=checked.family,
+        engine=checked.engine,
+        source=checked.source,
+        secret=vault.seal(checked.secret),
+        settings=settings_check(checked.engine, settings or {}),
+        context_length=checked.context_length,
+        capabilities=checked.capabilities,
+    )
+
+
+def model_add(model: Model, *, make_default: bool = False) -> None:
+    """Store what `model_build` made. The first becomes the default, so that there is something to talk to.
+
+    Raises AppError("name_taken", 409).
+    """
+    with transaction.atomic():
+        first = not _lock_all()
+        _save(model)
+        if make_default or first:
+            model_make_default(model)
 
 
 def model_create(
@@ -34,30 +69,27 @@ def model_create(
     settings: dict[str, Any] | None = None,
     make_default: bool = False,
 ) -> Model:
-    """Register a model. The first one becomes the default, so that there is something to talk to.
-
-    Raises AppError: "invalid", "not_yet", "invalid_model_folder", "name_taken" (409).
-    """
-    name = _name(name)
-    checked = source_check(source)
-    if engine not in (None, "", checked.engine):
-        raise invalid("engine", _("This source is run by %(engine)s.") % {"engine": checked.engine})
-    model = Model(
-        name=name,
-        family=checked.family,
-        engine=checked.engine,
-        source=checked.source,
-        secret=vault.seal(checked.secret),
-        settings=settings_check(checked.engine, settings or {}),
-        context_length=checked.context_length,
-        capabilities=checked.capabilities,
-    )
-    with transaction.atomic():
-        first = not _lock_all()
-        _save(model)
-        if make_default or first:
-            model_make_default(model)
+    """Register a model. Raises AppError: what `model_build` and `model_add` raise."""
+    model = model_build(name=name, source=source, engine=engine, settings=settings)
+    model_add(model, make_default=make_default)
     return model
+
+
+def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
+    """The model of this folder, and whether it was registered just now. It is the default if there is none.
+
+    An administrator may have renamed it or chosen another default: both stay.
+    """
+    source = {"kind": "folder", "path": str(path.resolve())}
+    with transaction.atomic():
+        rows = _lock_all()
+        model = next((row for row in rows if row.source == source), None)
+        made = model is None
+        if model is None:
+            model = model_create(name=name, source=source)
+        if model.enabled and not any(row.is_default for row in rows):
+            model_make_default(model)
+    return model, made
 
 
 def model_update(model: Model, **changes: Any) -> Model:

@@ -26,7 +26,9 @@ async def readiness() -> dict[str, Any]:
     live.board.ensure_started()
     database, inference = await asyncio.gather(_bounded(_database()), _bounded(_inference()))
     # The worker's sign of life is in the database.
-    worker = await _bounded(_worker()) if database["state"] == "ok" else _error("The database cannot be read.")
+    worker = (
+        await _bounded(_worker()) if database["state"] == "ok" else _error("The database cannot be read.")
+    )
     parts = {"database": database, "inference": inference, "worker": worker}
     return {"ready": all(part["state"] == "ok" for part in parts.values()), **parts}
 

@@ -1,0 +1,16 @@
+"""Included at /api/models/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from models_registry import views
+
+app_name = "models_registry"
+
+urlpatterns = [
+    path("", views.ModelsView.as_view(), name="models"),
+    path("<str:id>/", views.ModelView.as_view(), name="model"),
+    path("<str:id>/load/", views.LoadView.as_view(), name="load"),
+    path("<str:id>/unload/", views.UnloadView.as_view(), name="unload"),
+]

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import IsAdministrator
+from models_registry import live, selectors, serializers, services
+from models_registry.models import Job, Model
+
+
+def _is_administrator(request: Request) -> bool:
+    return bool(getattr(request.user, "is_admin", False))
+
+
+def _body(request: Request, model: Model) -> dict[str, Any]:
+    state = live.board.state_of(model.id, model.name)
+    return serializers.model_body(model, state, for_administrator=_is_administrator(request))
+
+
+class ReadByAllView(APIView):
+    """Whoever is signed in reads; administrators do the rest."""
+
+    def get_permissions(self) -> list[BasePermission]:
+        if self.request.method in ("GET", "HEAD", "OPTIONS"):
+            return [IsAuthenticated()]
+        return [IsAuthenticated(), IsAdministrator()]
+
+
+class ModelsView(ReadByAllView):
+    @extend_schema(operation_id="models_list", responses=serializers.ModelListSerializer)
+    def get(self, request: Request) -> Response:
+        """What a user may pick, in one page; administrators also see what is switched off."""
+        live.board.read()
+        models = selectors.model_list(everything=_is_administrator(request))
+        return Response({"results": [_body(request, model) for model in models], "next": None})
+
+    @extend_schema(
+        operation_id="models_create",
+        request=serializers.ModelCreateSerializer,
+        responses={201: serializers.ModelSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        body = serializers.ModelCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        model = services.model_create(**body.validated_data)
+        return Response(_body(request, model), status=status.HTTP_201_CREATED)
+
+
+class ModelView(ReadByAllView):
+    @extend_schema(operation_id="models_get", responses=serializers.ModelSerializer)
+    def get(self, request: Request, id: str) -> Response:
+        model = selectors.model_get(id, everything=_is_administrator(request))
+        live.board.read()
+        return Response(_body(request, model))
+
+    @extend_schema(
+        operation_id="models_update",
+        request=serializers.ModelUpdateSerializer,
+        responses=serializers.ModelSerializer,
+    )
+    def patch(self, request: Request, id: str) -> Response:
+        model = selectors.model_get(id)
+        body = serializers.ModelUpdateSerializer(data=request.data, partial=True)
+        body.is_valid(raise_exception=True)
+        services.model_update(model, **body.validated_data)
+        live.board.read()
+        return Response(_body(request, model))
+
+    @extend_schema(operation_id="models_delete", responses={204: None})
+    def delete(self, request: Request, id: str) -> Response:
+        """Its files stay; its memory is freed."""
+        services.model_delete(selectors.model_get(id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LoadView(APIView):
+    permission_classes = [IsAuthenticated, IsAdministrator]
+
+    @extend_schema(operation_id="models_load", request=None, responses={202: serializers.JobSerializer})
+    def post(self, request: Request, id: str) -> Response:
+        """The worker loads the model; its state follows on the socket."""
+        return _accepted(services.model_load(selectors.model_get(id)))
+
+
+class UnloadView(APIView):
+    permission_classes = [IsAuthenticated, IsAdministrator]
+
+    @extend_schema(operation_id="models_unload", request=None, responses={202: serializers.JobSerializer})
+    def post(self, request: Request, id: str) -> Response:
+        return _accepted(services.model_unload(selectors.model_get(id)))
+
+
+def _accepted(job: Job) -> Response:
+    body = {"job": job.id, "model": job.model_id, "state": job.state}
+    return Response(body, status=status.HTTP_202_ACCEPTED)
