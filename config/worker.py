@@ -84,10 +84,10 @@ class Pulse(threading.Thread):
             log.warning("The farewell could not be written: %s", error)
 
 
-def _end(pulse: Pulse) -> None:
-    """In a thread of its own: a job's thread cannot be stopped, so the process ends under it."""
+def _end(pulse: Pulse, code: int = 0) -> None:
+    """At once: the thread of a running job cannot be stopped, so the process ends under it."""
     pulse.farewell()
-    os._exit(0)
+    os._exit(code)
 
 
 def main() -> None:
@@ -113,18 +113,24 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     pulse.start()
-    worker = app.WorkController(
-        pool_cls="threads",
-        concurrency=THREADS,
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        task_events=False,
-    )
+    code = 1
     try:
+        worker = app.WorkController(
+            pool_cls="threads",
+            concurrency=THREADS,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            task_events=False,
+        )
         worker.start()
+        code = worker.exitcode or 0
+    except WorkerShutdown:
+        code = 0
+    except Exception:
+        log.exception("The worker failed")
     finally:
-        _end(pulse)
+        _end(pulse, code)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import (
-    UnfoldAdminPasswordInput,
+    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -37,7 +37,7 @@ FIELDS = {
 }
 
 
-class ModelAddForm(forms.ModelForm[Model]):
+class ModelAddForm(forms.ModelForm):  # type: ignore[type-arg]
     """The source as fields; the services check it, and their refusal stands at the field."""
 
     kind = forms.ChoiceField(label=_("kind"), choices=KINDS, widget=UnfoldAdminSelectWidget)
@@ -49,7 +49,7 @@ class ModelAddForm(forms.ModelForm[Model]):
         label=_("model's name there"), required=False, widget=UnfoldAdminTextInputWidget
     )
     api_key = forms.CharField(
-        label=_("API key"), required=False, widget=UnfoldAdminPasswordInput(attrs={"autocomplete": "off"})
+        label=_("API key"), required=False, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"})
     )
     continues = forms.BooleanField(
         label=_("goes on from a begun answer"), required=False, widget=UnfoldBooleanSwitchWidget
@@ -78,7 +78,7 @@ class ModelAddForm(forms.ModelForm[Model]):
         return super().save(commit=False)
 
 
-class ModelChangeForm(forms.ModelForm[Model]):
+class ModelChangeForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Model
         fields = ["name", "enabled", "settings"]

@@ -109,7 +109,7 @@ def _check_weights(folder: Path) -> None:
 def _check_header(file: Path) -> None:
     """A safetensors file starts with the length of its JSON header (u64, little endian), then the header.
 
-    Catches what a broken download or git without LFS leaves behind. The format: github.com/huggingface/safetensors
+    Catches what a broken download or git without LFS leaves behind. Format: huggingface/safetensors.
     """
     try:
         with file.open("rb") as stream:

@@ -92,11 +92,11 @@ class StateBoard:
     def state_of(self, model_id: str, name: str = "") -> State:
         return self.states.get(model_id) or stopped(model_id, name, self.error)
 
-    async def settle(self, timeout: float = FIRST_WORD) -> None:
-        """Start, and wait until the service has spoken or is known to be away; at most `timeout` seconds."""
+    async def settle(self) -> None:
+        """Start, and wait until the service has spoken or is known to be away; at most FIRST_WORD seconds."""
         self.ensure_started()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first_word.wait(), timeout)
+            await asyncio.wait_for(self._first_word.wait(), FIRST_WORD)
 
     def read(self) -> None:
         """`settle` for code outside the loop (views, admin pages): it runs on the server's loop."""

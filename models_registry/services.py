@@ -32,7 +32,7 @@ def model_spec(model: Model) -> ModelSpec:
 def model_build(
     *, name: str, source: dict[str, Any], engine: str | None = None, settings: dict[str, Any] | None = None
 ) -> Model:
-    """A checked model that is not stored yet. Raises AppError: "invalid", "not_yet", "invalid_model_folder"."""
+    """A checked model, not stored yet. Raises AppError: "invalid", "not_yet", "invalid_model_folder"."""
     name = _name(name)
     checked = source_check(source)
     if engine not in (None, "", checked.engine):
@@ -118,7 +118,7 @@ def model_update(model: Model, **changes: Any) -> Model:
 
 
 def model_make_default(model: Model) -> None:
-    """This model and no other. Raises AppError("invalid") when it is switched off, "model_not_found" (404)."""
+    """This model and no other. Raises AppError: "invalid" when it is switched off, "model_not_found"."""
     with transaction.atomic():
         current = {row.pk: row for row in _lock_all()}
         if model.pk not in current:
