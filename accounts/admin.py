@@ -10,14 +10,13 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import services
 from accounts.models import ApiKey, SiteSettings, TokenFamily, User
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
     """Rows that come and go by themselves; only actions change them."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -55,13 +54,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg, misc]
     )
     readonly_fields = ["last_login", "date_joined"]
 
-    @action(description=_("Approve"), permissions=["change"])
+    @admin.action(description=_("Approve"), permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         done = services.users_approve(queryset)
         text = ngettext("%(n)d account approved.", "%(n)d accounts approved.", done) % {"n": done}
         self.message_user(request, text, messages.SUCCESS)
 
-    @action(description=_("Deactivate and sign out"), permissions=["change"])
+    @admin.action(description=_("Deactivate and sign out"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         done = services.users_deactivate(queryset.exclude(pk=request.user.pk))
         text = ngettext("%(n)d account deactivated.", "%(n)d accounts deactivated.", done) % {"n": done}
@@ -76,11 +75,11 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     list_select_related = ["user"]
     actions = ["end"]
 
-    @display(description=_("signed in"), boolean=True)
+    @admin.display(description=_("signed in"), boolean=True)
     def living(self, family: TokenFamily) -> bool:
         return family.ended_at is None
 
-    @action(description=_("End these sign-ins"), permissions=["end"])
+    @admin.action(description=_("End these sign-ins"), permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> None:
         done = sum(services.family_end(family_id=pk) for pk in queryset.values_list("pk", flat=True))
         text = ngettext("%(n)d sign-in ended.", "%(n)d sign-ins ended.", done) % {"n": done}
@@ -98,7 +97,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     list_select_related = ["user"]
     actions = ["revoke"]
 
-    @action(description=_("Revoke these keys"), permissions=["revoke"])
+    @admin.action(description=_("Revoke these keys"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         living = queryset.filter(revoked_at=None).select_related("user")
         for key in living:
@@ -110,7 +109,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(SiteSettings)
-class SiteSettingsAdmin(ModelAdmin):
+class SiteSettingsAdmin(ModelAdmin):  # type: ignore[misc]
     """One row, so its list is its form."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -120,7 +119,7 @@ class SiteSettingsAdmin(ModelAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        SiteSettings.objects.get_or_create(pk=SiteSettings.SINGLETON)
+        services.site_settings_ensure()
         return HttpResponseRedirect(
             reverse("admin:accounts_sitesettings_change", args=[SiteSettings.SINGLETON])
         )

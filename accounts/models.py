@@ -38,7 +38,7 @@ class User(AbstractUser):
     keep_family_id: str | None = None
     password_changed_now = False
 
-    objects = Users()
+    objects: ClassVar[Users] = Users()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         fields = kwargs.get("update_fields")
@@ -50,8 +50,10 @@ class User(AbstractUser):
 
     def clean(self) -> None:
         super().clean()
+        if not self.username:  # a form that has refused the name already leaves None here
+            return
         same = User.objects.filter(username_key=username_key(self.username)).exclude(pk=self.pk)
-        if self.username and same.exists():
+        if same.exists():
             raise ValidationError({"username": _("A user with that username already exists.")})
 
     @property

@@ -34,6 +34,7 @@ def user_register(*, username: str, password: str, email: str = "") -> User:
     user = User(username=User.normalize_username(username), email=User.objects.normalize_email(email))
     password_check(password, user=user, field="password")
     user.set_password(password)  # slow on purpose, so before the lock
+    site_settings_ensure()
     with transaction.atomic():
         site = site_settings_lock()
         if not User.objects.exists():
@@ -97,6 +98,7 @@ def admin_ensure(*, username: str, password: str, email: str = "") -> tuple[User
         user.full_clean(exclude=["password", "username_key"])
     except ValidationError as error:
         raise invalid(**error.message_dict) from None
+    site_settings_ensure()
     with transaction.atomic():
         site_settings_lock()
         user.save()
@@ -154,14 +156,16 @@ def api_key_revoke(*, user: User, key_id: str) -> None:
         announce_ended(key_id=key_id)
 
 
+def site_settings_ensure() -> None:
+    """Before the transaction that locks it: on MariaDB, transactions that both insert the row deadlock."""
+    SiteSettings.objects.get_or_create(pk=SiteSettings.SINGLETON)
+
+
 def site_settings_lock() -> SiteSettings:
-    """The one row, locked until the transaction ends. The update comes first: on MariaDB it must not
-    stand behind a read, or the transaction would look at the past."""
+    """The one row, locked until the transaction ends. The update comes before any read, so that what the
+    transaction then sees is as new as the lock."""
     row = SiteSettings.objects.filter(pk=SiteSettings.SINGLETON)
-    now = timezone.now()
-    if not row.update(changed=now):
-        SiteSettings.objects.get_or_create(pk=SiteSettings.SINGLETON)
-        row.update(changed=now)
+    row.update(changed=timezone.now())
     return row.get()
 
 

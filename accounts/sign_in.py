@@ -53,7 +53,7 @@ def token_revoke(raw: str) -> None:
 
 
 def user_agent(request: HttpRequest) -> str:
-    return request.META.get("HTTP_USER_AGENT", "")[:255]
+    return str(request.META.get("HTTP_USER_AGENT", ""))[:255]
 
 
 @transaction.atomic

@@ -32,7 +32,7 @@ def remember_password(sender: type[User], instance: User, raw: bool = False, **k
     if raw or instance._state.adding:
         return
     # A rehash on sign-in (stronger parameters) uses set_password too, but clears _password before it saves.
-    if instance._password is None and is_password_usable(instance.password):
+    if getattr(instance, "_password", None) is None and is_password_usable(instance.password):
         return
     stored = User.objects.filter(pk=instance.pk).values_list("password", flat=True).first()
     instance.password_changed_now = stored != instance.password

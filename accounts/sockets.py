@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -44,15 +44,18 @@ def origin_allowed(scope: dict[str, Any]) -> bool:
     host = headers.get(b"host", "")
     if settings.USE_X_FORWARDED_HOST:
         host = headers.get(b"x-forwarded-host", host)
-    return _trusted(origin) or (_same_host(origin, host) and _host_allowed(host))
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return _trusted(parts) or (_same_host(parts, host) and _host_allowed(host))
 
 
-def _same_host(origin: str, host: str) -> bool:
-    parts = urlsplit(origin)
-    default = _DEFAULT_PORTS.get(parts.scheme)
+def _same_host(origin: SplitResult, host: str) -> bool:
+    default = _DEFAULT_PORTS.get(origin.scheme)
     if default is None or not host:
         return False
-    return _with_port(parts.netloc, default) == _with_port(host, default)
+    return _with_port(origin.netloc, default) == _with_port(host, default)
 
 
 def _with_port(netloc: str, default: str) -> tuple[str, str]:
@@ -61,6 +64,7 @@ def _with_port(netloc: str, default: str) -> tuple[str, str]:
 
 
 def _host_allowed(host: str) -> bool:
+    """As for HTTP; without it a name that was rebound to this machine would be its own origin here."""
     allowed = settings.ALLOWED_HOSTS
     if settings.DEBUG and not allowed:
         allowed = [".localhost", "127.0.0.1", "[::1]"]
@@ -68,12 +72,10 @@ def _host_allowed(host: str) -> bool:
     return bool(domain) and validate_host(domain, allowed)
 
 
-def _trusted(origin: str) -> bool:
+def _trusted(origin: SplitResult) -> bool:
+    """CSRF_TRUSTED_ORIGINS, whose entries may begin with a wildcard: https://*.example.org."""
     for entry in settings.CSRF_TRUSTED_ORIGINS:
-        scheme, _, pattern = entry.partition("://")
-        parts = urlsplit(origin)
-        if parts.scheme == scheme and validate_host(
-            parts.netloc.lower(), [pattern.lower().replace("*.", ".", 1)]
-        ):
+        scheme, _, pattern = entry.lower().partition("://")
+        if scheme == origin.scheme and validate_host(origin.netloc.lower(), [pattern.removeprefix("*")]):
             return True
     return False

@@ -62,7 +62,7 @@ class MeView(APIView):
 
     @extend_schema(operation_id="auth_me", responses=serializers.UserSerializer)
     def get(self, request: Request) -> Response:
-        return Response(serializers.UserSerializer(request.user).data)
+        return Response(serializers.UserSerializer(_user(request)).data)
 
     @extend_schema(
         operation_id="auth_me_update", request=serializers.MeSerializer, responses=serializers.UserSerializer
@@ -110,7 +110,8 @@ class KeysView(APIView):
     def get(self, request: Request) -> Response:
         pages = self.pagination_class()
         page = pages.paginate_queryset(selectors.api_key_list(user=_user(request)), request, view=self)
-        return pages.get_paginated_response(serializers.KeySerializer(page, many=True).data)
+        response: Response = pages.get_paginated_response(serializers.KeySerializer(page, many=True).data)
+        return response
 
     @extend_schema(
         operation_id="auth_keys_create",
