@@ -1,0 +1,36 @@
+import { EditOutlined, MenuOutlined } from '@ant-design/icons'
+import { useEffect } from 'react'
+import { useChatModel } from '@/app/useChatModel'
+import { conversations } from '@/features/conversations/stores/conversations'
+import { ModelPicker } from '@/features/models/components/ModelPicker'
+import { useT } from '@/shared/i18n'
+import { useStore } from '@/shared/lib/store'
+import { navigate } from '@/shared/router'
+import { IconButton } from '@/shared/ui/IconButton'
+import { LanguageToggle, ThemeToggle } from '@/shared/ui/toggles'
+
+interface Props { room: 'chat' | 'models'; active: string | null; showMenu: boolean; onMenu: () => void }
+
+export function Header({ room, active, showMenu, onMenu }: Props) {
+  const { t } = useT()
+  const list = useStore(conversations)
+  const title = room === 'models' ? t('models.title') : (list.items.find((item) => item.id === active)?.title ?? '')
+  useEffect(() => { document.title = title ? `${title} · ${t('app.name')}` : t('app.name') }, [title, t])
+  return (
+    <header className="head">
+      {showMenu && <IconButton label={t('nav.open')} icon={<MenuOutlined />} onClick={onMenu} data-testid="open-sidebar" />}
+      {room === 'chat' ? <Picker active={active} /> : <h1 className="head-room">{title}</h1>}
+      <h1 className="head-title" hidden={room !== 'chat'} title={title}>{room === 'chat' ? title : ''}</h1>
+      <div className="head-tools">
+        {showMenu && <IconButton label={t('nav.new')} icon={<EditOutlined />} onClick={() => navigate('/')} data-testid="new-chat-head" />}
+        <LanguageToggle />
+        <ThemeToggle />
+      </div>
+    </header>
+  )
+}
+
+function Picker({ active }: { active: string | null }) {
+  const { chat, model, models } = useChatModel(active)
+  return <ModelPicker models={models} current={model} onPick={(id) => chat.pick.set(id)} />
+}

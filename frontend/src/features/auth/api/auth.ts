@@ -1,0 +1,34 @@
+import { api } from '@/shared/api/client'
+import { adopt, forget, session, type Tokens } from '@/shared/api/session'
+import type { User } from '@/shared/types/wire'
+
+export interface HouseState { has_users: boolean; registration: 'open' | 'approval' | 'closed' }
+
+export const houseState = (): Promise<HouseState> => api('/api/auth/state/', { anonymous: true })
+
+export async function logIn(username: string, password: string): Promise<void> {
+  const tokens = await api<Tokens>('/api/auth/token/', { method: 'POST', anonymous: true, body: { grant_type: 'password', username, password } })
+  adopt(tokens, null)
+  await loadMe()
+}
+
+/** False: the account exists now but waits for an administrator. */
+export async function register(username: string, email: string, password: string): Promise<boolean> {
+  const made = await api<Partial<Tokens> & { user: User }>('/api/auth/register/', { method: 'POST', anonymous: true, body: { username, email, password } })
+  if (!made.access_token || !made.refresh_token) return false
+  adopt({ access_token: made.access_token, refresh_token: made.refresh_token, expires_in: made.expires_in ?? 300 }, made.user)
+  return true
+}
+
+export async function loadMe(): Promise<void> {
+  const user = await api<User>('/api/auth/me/')
+  session.update((value) => value && { ...value, user })
+}
+
+export async function logOut(): Promise<void> {
+  const token = session.get()?.refresh
+  forget()
+  if (!token) return
+  // Signed out here in any case; the family ends on the server as soon as it can be reached.
+  await api('/api/auth/revoke/', { method: 'POST', anonymous: true, body: { token }, keepalive: true }).catch(() => undefined)
+}

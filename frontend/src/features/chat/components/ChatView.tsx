@@ -1,0 +1,81 @@
+import { ArrowDownOutlined } from '@ant-design/icons'
+import { Button, Result, Skeleton } from 'antd'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useT } from '@/shared/i18n'
+import { useStore } from '@/shared/lib/store'
+import { navigate } from '@/shared/router'
+import type { Model } from '@/shared/types/wire'
+import { IconButton } from '@/shared/ui/IconButton'
+import { useFollow } from '../hooks/useFollow'
+import type { Chat } from '../stores/chat'
+import { runningEntry, type Transcript } from '../stores/transcript'
+import { AssistantMessage } from './AssistantMessage'
+import { Composer } from './Composer'
+import { Greeting } from './Greeting'
+import { UserMessage } from './UserMessage'
+
+interface Props { chat: Chat; models: Model[]; model: Model | null; userName: string }
+
+/** One conversation: its messages, and the composer below. Mount it with `key={chat.key}`. */
+export function ChatView({ chat, models, model, userName }: Props) {
+  const { t } = useT()
+  const transcript = useStore(chat)
+  const { box, content, away, toEnd } = useFollow()
+  const [seed, setSeed] = useState<{ text: string } | null>(null)
+  const running = runningEntry(transcript) !== undefined
+  const pick = model?.id
+  const modelName = model?.name ?? ''
+
+  useEffect(() => chat.freshen(), [chat])
+
+  const send = (text: string) => {
+    chat.ask(text, pick)
+    toEnd()
+  }
+  const resend = useCallback((key: string) => chat.resend(key, pick), [chat, pick])
+  const retry = useCallback((message: string, other?: string) => { chat.retry(message, other ?? pick); toEnd() }, [chat, pick, toEnd])
+
+  return (
+    <div className="chat">
+      <div className="chat-scroll" ref={box}>
+        <div className="chat-column" ref={content}>
+          <Stand transcript={transcript} chat={chat} userName={userName} model={modelName} onPick={(text) => setSeed({ text })} />
+          <Messages transcript={transcript} models={models} modelName={modelName} running={running} onRetry={retry} onResend={resend} />
+        </div>
+      </div>
+      {away && <IconButton className="to-end" type="default" shape="circle" label={t('chat.toEnd')} icon={<ArrowDownOutlined />} onClick={toEnd} />}
+      {transcript.loading !== 'missing' && <Composer conversation={chat.id} model={modelName || null} busy={running} seed={seed} onSend={send} onStop={() => chat.stop()} />}
+    </div>
+  )
+}
+
+/** What stands where messages are not: greeting, waiting, trouble, or the way to older ones. */
+function Stand({ transcript, chat, userName, model, onPick }: { transcript: Transcript; chat: Chat; userName: string; model: string; onPick: (text: string) => void }) {
+  const { t } = useT()
+  const [busy, setBusy] = useState(false)
+  if (transcript.loading === 'missing') return <Result status="404" icon={null} title={t('chat.missing')} extra={<Button type="primary" onClick={() => navigate('/')}>{t('nav.new')}</Button>} />
+  if (transcript.loading === 'failed') return <Result status="warning" icon={null} title={t('chat.loadFailed')} subTitle={t('error.network')} extra={<Button onClick={() => void chat.read()}>{t('common.retry')}</Button>} />
+  if (transcript.loading === 'loading') return <Skeleton className="chat-waits" active paragraph={{ rows: 5 }} title={false} />
+  if (transcript.entries.length === 0) return <Greeting name={userName} model={model || null} onPick={onPick} />
+  if (!transcript.older) return null
+  const more = () => { setBusy(true); chat.readOlder().catch(() => undefined).finally(() => setBusy(false)) }
+  return <Button type="text" className="older" loading={busy} onClick={more}>{t('chat.older')}</Button>
+}
+
+interface MessagesProps {
+  transcript: Transcript; models: Model[]; modelName: string; running: boolean
+  onRetry: (message: string, model?: string) => void; onResend: (key: string) => void
+}
+
+function Messages({ transcript, models, modelName, running, onRetry, onResend }: MessagesProps) {
+  const { t } = useT()
+  const entries = useMemo(() => transcript.entries.filter(({ message }) => message.role === 'user' || message.role === 'assistant'), [transcript.entries])
+  if (entries.length === 0) return null
+  return (
+    <div className="messages" aria-label={t('chat.messages')} role="log" aria-live="off">
+      {entries.map((entry) => (entry.message.role === 'user'
+        ? <UserMessage key={entry.key} entry={entry} onResend={onResend} />
+        : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} />))}
+    </div>
+  )
+}

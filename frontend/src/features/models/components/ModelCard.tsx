@@ -1,0 +1,60 @@
+import { App, Button, Card, Progress, Tag } from 'antd'
+import { useState } from 'react'
+import { useT } from '@/shared/i18n'
+import type { Model } from '@/shared/types/wire'
+import { loadModel, makeDefault, unloadModel } from '../api/models'
+import { refreshModels } from '../stores/models'
+import { StateTag } from './StateTag'
+
+const errorText = (error: Model['error']): string | null => (typeof error === 'string' ? error : error ? error.message || error.code : null)
+
+export function ModelCard({ model, canChange }: { model: Model; canChange: boolean }) {
+  const { t, bytes } = useT()
+  const error = errorText(model.error)
+  const facts: [string, string | null | undefined][] = [
+    [t('models.device'), model.device],
+    [t('models.memory'), model.memory_bytes ? bytes(model.memory_bytes) : null],
+    [t('models.context'), model.context_length ? t('models.tokens', { count: model.context_length }) : null],
+    [t('models.engine'), model.engine],
+  ]
+  return (
+    <Card className="model-card" data-testid="model-card" data-state={model.state} data-model={model.id} size="small"
+      title={<span className="card-title"><span className="card-name" title={model.name}>{model.name}</span>{model.is_default && <Tag color="orange" variant="filled">{t('models.default')}</Tag>}</span>}>
+      <div className="card-state"><StateTag model={model} /></div>
+      {model.state === 'loading' && <Progress percent={Math.round((model.progress ?? 0) * 100)} size="small" showInfo={false} aria-label={t('models.state.loading')} />}
+      <dl className="card-facts">
+        {facts.filter(([, value]) => value).map(([label, value]) => <div key={label}><dt>{label}</dt><dd>{value}</dd></div>)}
+      </dl>
+      {(model.capabilities?.length ?? 0) > 0 && <div className="card-tags">{model.capabilities?.map((word) => <Tag key={word} variant="filled">{word}</Tag>)}</div>}
+      {error && <p className="card-error"><strong>{t('models.lastError')}:</strong> {error}</p>}
+      {canChange && <CardActions model={model} />}
+    </Card>
+  )
+}
+
+const LOADED = ['ready', 'loading', 'queued']
+
+function CardActions({ model }: { model: Model }) {
+  const { t, problem } = useT()
+  const { message } = App.useApp()
+  const [busy, setBusy] = useState<string | null>(null)
+  async function run(name: string, action: (id: string) => Promise<unknown>) {
+    setBusy(name)
+    try {
+      await action(model.id)
+      await refreshModels()
+    } catch (error) {
+      void message.error(problem(error))
+    } finally {
+      setBusy(null)
+    }
+  }
+  return (
+    <div className="card-actions">
+      {LOADED.includes(model.state)
+        ? <Button size="small" loading={busy === 'unload'} onClick={() => void run('unload', unloadModel)} data-testid="model-unload">{t('models.unload')}</Button>
+        : <Button size="small" type="primary" disabled={model.state === 'draining'} loading={busy === 'load'} onClick={() => void run('load', loadModel)} data-testid="model-load">{t('models.load')}</Button>}
+      {!model.is_default && <Button size="small" type="text" loading={busy === 'default'} onClick={() => void run('default', makeDefault)} data-testid="model-default">{t('models.makeDefault')}</Button>}
+    </div>
+  )
+}
