@@ -43,7 +43,7 @@ def model_build(
         engine=checked.engine,
         source=checked.source,
         secret=vault.seal(checked.secret),
-        settings=settings_check(checked.engine, settings or {}),
+        settings=settings_check(checked.engine, {} if settings is None else settings),
         context_length=checked.context_length,
         capabilities=checked.capabilities,
     )

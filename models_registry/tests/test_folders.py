@@ -129,7 +129,7 @@ def test_a_folder_is_refused_with_the_reason(make_folder: Make, case: str) -> No
 
 @pytest.mark.parametrize("path", ["relative/path", "/nowhere/at/all", "/etc/passwd"])
 def test_a_path_that_is_no_folder_is_refused(path: str) -> None:
-    with pytest.raises(AppError, match="path|folder"):
+    with pytest.raises(AppError, match=r"path|folder"):
         folder_inspect(path)
 
 
