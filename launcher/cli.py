@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -65,8 +67,14 @@ def place_of(args: argparse.Namespace) -> Place:
         data=Path(chosen).expanduser().resolve(),
         python=python_for(hasattr(args, "here")),
         host=getattr(args, "host", None) or os.environ.get("HEARTH_HOST") or "127.0.0.1",
-        port=port if port is not None else int(os.environ.get("HEARTH_PORT") or 8000),
+        port=port if port is not None else port_of(os.environ.get("HEARTH_PORT") or "8000"),
     )
+
+
+def port_of(word: str) -> int:
+    if not word.isdecimal():
+        raise LauncherError(f"HEARTH_PORT is {word!r}; it must be a number, as 8000")
+    return int(word)
 
 
 def start(args: argparse.Namespace) -> int:
@@ -80,13 +88,12 @@ def start(args: argparse.Namespace) -> int:
         print(f"Hearth is running already: {state.read(place).get('url', 'it is still starting')}")
         return 0
     with lock:
-        if not state.port_is_free(place.host, place.port):
-            owner = state.port_owner(place.port)
-            raise LauncherError(
-                f"Port {place.port} is taken{' by ' + owner if owner else ''}. "
-                f"Choose another one: start.py --port {place.port + 1}"
-            )
         supervisor.end_leftovers(place)
+        problem = state.port_problem(place.host, place.port)
+        if problem:
+            raise LauncherError(
+                f"{problem}. Choose another with --port, as --port {place.port + 1 if place.port < 65535 else 8000}"
+            )
         began = time.monotonic()
 
         def on_ready() -> None:
@@ -142,6 +149,7 @@ def start_in_background(place: Place, *, here: bool) -> int:
 def run(args: argparse.Namespace) -> int:
     place = place_of(args)
     place.make()
+    prepare.for_role(place, args.role)
     command = place.command(args.role)
     os.chdir(place.root)
     os.execve(command[0], command, place.environ())
@@ -153,13 +161,14 @@ def stop(args: argparse.Namespace) -> int:
     if found is None:
         print("Hearth is not running.")
         return 0
-    os.kill(found["pid"], 15)
     until = time.monotonic() + STOP_TIMEOUT
-    while state.runs(found):
-        if time.monotonic() > until:
-            os.kill(found["pid"], 9)
-            break
-        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found["pid"], signal.SIGTERM)
+        while state.runs(found):
+            if time.monotonic() > until:
+                os.kill(found["pid"], signal.SIGKILL)
+                break
+            time.sleep(0.05)
     print("Stopped.")
     return 0
 
@@ -193,6 +202,7 @@ def logs(args: argparse.Namespace) -> int:
 def create_admin(args: argparse.Namespace) -> int:
     place = place_of(args)
     place.make()
+    prepare.database(place)
     command = prepare.manage(place, "create_admin", "--username", args.username, "--password", args.password)
     return subprocess.run(command, cwd=str(ROOT), env=place.environ(), check=False).returncode
 

@@ -41,12 +41,6 @@ def without_password(address: str) -> str:
     return scheme + found + rest.rpartition("@")[2]
 
 
-def port(place: Place) -> str:
-    if state.port_is_free(place.host, place.port):
-        return "free"
-    return f"taken by {state.port_owner(place.port) or 'another process'}"
-
-
 def inference(place: Place) -> str:
     found = state.inference_state(place)
     if found is None:
@@ -70,7 +64,7 @@ def show(place: Place) -> int:
         ("Data", str(place.data)),
         ("Database", without_password(os.environ.get("DATABASE_URL", "")) or "SQLite in the data folder"),
         ("Redis", without_password(os.environ.get("REDIS_URL", "")) or "not used"),
-        (f"Port {place.port}", port(place)),
+        (f"Port {place.port}", state.port_problem(place.host, place.port) or "free"),
         ("Hearth", (state.running(place) or {}).get("url", "not running")),
         ("Inference", inference(place)),
     ]

@@ -43,7 +43,7 @@ class Place:
 
     @property
     def run(self) -> Path:
-        """The folder of the sockets: below the data, or in the temporary folder where that path is too long."""
+        """Where the sockets are: below the data, or in the temporary folder when that path is too long."""
         run = self.data / "run"
         if len(os.fsencode(str(run / "inference.sock"))) <= LONGEST_SOCKET_PATH:
             return run
@@ -75,6 +75,8 @@ class Place:
             HEARTH_HOST=self.host,
             HEARTH_PORT=str(self.port),
             PYTHONUNBUFFERED="1",
+            # Not what the shell says: it may be meant for another Django, or for a test.
+            DJANGO_SETTINGS_MODULE="config.settings.prod",
         )
         env["PATH"] = str(self.python.parent) + os.pathsep + env.get("PATH", os.defpath)
         return env

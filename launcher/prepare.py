@@ -6,14 +6,15 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from launcher import process
 from launcher.place import ROOT, LauncherError, Place, venv_python
 
 CACHE = ROOT / ".cache"
@@ -61,9 +62,7 @@ def alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def step(
-    place: Place, title: str, command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None
-) -> None:
+def step(place: Place, title: str, command: list[str], *, cwd: Path = ROOT) -> None:
     """Run one command; its output goes to logs/prepare.log, and to the screen only when it fails."""
     print(f"  {title} … ", end="", flush=True)
     began = time.monotonic()
@@ -72,15 +71,8 @@ def step(
         log.write(f"$ {' '.join(command)}\n".encode())
         log.flush()
         try:
-            done = subprocess.run(
-                command,
-                cwd=str(cwd),
-                env=env or place.environ(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=False,
-            ).returncode
+            with process.group(command, cwd=str(cwd), env=place.environ(), stdout=log, stderr=log) as running:
+                done = running.wait()
         except OSError as error:
             print("failed")
             raise LauncherError(f"{command[0]}: {error.strerror}") from error
@@ -190,7 +182,7 @@ def static_files(place: Place) -> None:
     if (ROOT / "staticfiles").exists() and fits(stamp, wanted):
         return
     with alone(CACHE / "prepare.lock"):
-        step(place, "Collecting static files", manage(place, "collectstatic", "--noinput"))
+        step(place, "Collecting static files", manage(place, "collectstatic", "--noinput", "--clear"))
         put(stamp, wanted)
 
 
@@ -200,14 +192,31 @@ def database(place: Place) -> None:
     address = os.environ.get("DATABASE_URL", "")
     wanted = digest([*migrations, *requirement_files("base.txt")], address, sys.version)
     stamp = place.data / ".migrated"
-    # A database file that was removed or put back from a copy must be looked at again.
-    if fits(stamp, wanted) and (address or any(place.data.glob("*.sqlite3"))):
+
+    def done() -> bool:
+        # A database file that was removed must be made again.
+        return fits(stamp, wanted) and (bool(address) or any(place.data.glob("*.sqlite3")))
+
+    if done():
         return
-    step(place, "Preparing the database", manage(place, "migrate", "--noinput"))
-    put(stamp, wanted)
+    with alone(place.data / "run" / "prepare.lock"):
+        if not done():
+            step(place, "Preparing the database", manage(place, "migrate", "--noinput"))
+            put(stamp, wanted)
 
 
-def make_model(place: Place, folder: Path) -> None:
+def model_folder(place: Place, folder: Path) -> None:
+    """The default model at `folder`, which is whole when it exists: both ways end with one rename."""
+    if folder.exists():
+        return
+    made = CACHE / "models" / MODEL_NAME
+    if made != folder and made.exists():
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(made, part)
+        os.replace(part, folder)
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
     step(
         place,
         f"Preparing the model {MODEL_NAME}",
@@ -219,18 +228,31 @@ def default_model(place: Place) -> None:
     """A small model, so that the first message has an answer. Without it everything else still works."""
     folder = place.data / "models" / MODEL_NAME
     stamp = place.data / ".default-model"
+    # Once registered it is the administrator's: a model that was removed on the page stays away.
+    if fits(stamp, str(folder)):
+        return
     try:
-        if not folder.exists():
-            cached = CACHE / "models" / MODEL_NAME
-            if cached.exists():
-                shutil.copytree(cached, folder)
-            else:
-                make_model(place, folder)
-        if not fits(stamp, str(folder)):
-            step(place, "Registering it", manage(place, "register_default_model"))
-            put(stamp, str(folder))
+        model_folder(place, folder)
+        step(place, "Registering it", manage(place, "register_default_model"))
+        put(stamp, str(folder))
     except LauncherError as error:
         print(f"{error}\nThe default model is not there; going on without it.", file=sys.stderr)
+
+
+def check_here() -> None:
+    """What the manual way leaves to the user, named when it was left out."""
+    if importlib.util.find_spec("django") is None:
+        raise LauncherError(f"{sys.executable} lacks the packages: pip install -r requirements.txt")
+    if not (FRONTEND / "dist" / "index.html").exists():
+        raise LauncherError("The page is not built: cd frontend && npm install && npm run build")
+
+
+def for_role(place: Place, role: str) -> None:
+    """What one role needs when it runs by itself; several may come up at once."""
+    if role == "web":
+        static_files(place)
+    if role in ("web", "worker"):
+        database(place)
 
 
 def everything(place: Place, *, here: bool) -> Place:
@@ -238,7 +260,9 @@ def everything(place: Place, *, here: bool) -> Place:
 
     `here`: the packages and the page are the caller's own business.
     """
-    if not here:
+    if here:
+        check_here()
+    else:
         packages(place, requirement_names())
         place = dataclasses.replace(place, python=venv_python())
         page(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -147,12 +148,18 @@ def port_owner(port: int) -> str:
     return ""
 
 
-def port_is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def port_problem(host: str, port: int) -> str:
+    """Why nothing can listen there, in words for the user; '' when something can."""
+    if not 0 < port < 65536:
+        return f"{port} is no port; they go from 1 to 65535"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return f"Cannot listen on {host}, port {port}: {error.strerror}"
+        owner = port_owner(port)
+        return f"Port {port} is taken{' by ' + owner if owner else ''}"
+    return ""

@@ -22,8 +22,9 @@ from typing import IO, Any
 
 from launcher import state
 from launcher.place import ROLES, Place
+from launcher.process import kill_group
 
-FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.2, 10.0, 60.0
+FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.2, 10.0, 10.0
 STOP_WITHIN = 8.0
 LONGEST_LOG = 10 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
@@ -45,11 +46,6 @@ def _die_with(parent: int) -> Callable[[], None]:
                 os._exit(1)
 
     return prepare
-
-
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 class Child:
@@ -88,7 +84,7 @@ class Child:
             code = self.process.poll()
             if code is None:
                 return False
-            _kill_group(self.process.pid)
+            kill_group(self.process.pid)
             self.process = None
             if now - self.started_at >= STEADY_AFTER:
                 self.delay = FIRST_DELAY
@@ -143,7 +139,7 @@ def end_leftovers(place: Place) -> None:
     """End children of a supervisor that was killed where the system did not do it (macOS)."""
     for entry in state.read(place).get("children", {}).values():
         if state.runs(entry):
-            _kill_group(int(entry["pid"]))
+            kill_group(int(entry["pid"]))
 
 
 @contextlib.contextmanager
@@ -236,6 +232,6 @@ class Supervisor:
             while any([process.poll() is None for process in alive]) and time.monotonic() < until:
                 time.sleep(0.05)
         for process in alive:
-            _kill_group(process.pid)
+            kill_group(process.pid)
             process.wait()
         self.place.state_file.unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""The steps before a start: done once, again when what they depend on changed, and never by halves."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher import prepare
+from launcher.place import ROOT, LauncherError, Place
+from launcher.tests.conftest import gone, until
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The titles of the steps that ran; none runs for real. The checkout is an empty folder."""
+    ran: list[str] = []
+    monkeypatch.setattr(prepare, "step", lambda place, title, command, **options: ran.append(title))
+    monkeypatch.setattr(prepare, "ROOT", tmp_path)
+    monkeypatch.setattr(prepare, "CACHE", tmp_path / ".cache")
+    monkeypatch.setattr(prepare, "FRONTEND", tmp_path / "frontend")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "base.txt").write_text("Django==5.2\n")
+    return ran
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(data=tmp_path / "data", python=Path(sys.executable))
+    made.make()
+    return made
+
+
+def test_a_digest_sees_names_contents_and_words(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("x")
+    two.write_text("x")
+    found = {
+        prepare.digest([one]),
+        prepare.digest([two]),
+        prepare.digest([one, two]),
+        prepare.digest([one], "word"),
+        prepare.digest([tmp_path / "absent"]),
+    }
+    one.write_text("y")
+    found.add(prepare.digest([one]))
+    assert len(found) == 6
+    assert prepare.digest([two, one]) == prepare.digest([one, two])
+
+
+def test_the_database_is_prepared_again_for_a_new_migration_or_a_missing_file(
+    place: Place, steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    prepare.database(place)
+    (place.data / "hearth.sqlite3").touch()
+    prepare.database(place)
+    assert len(steps) == 1
+    (tmp_path / "accounts" / "migrations").mkdir(parents=True)
+    (tmp_path / "accounts" / "migrations" / "0001_first.py").write_text("")
+    prepare.database(place)
+    prepare.database(place)
+    assert len(steps) == 2
+    (place.data / "hearth.sqlite3").unlink()
+    prepare.database(place)
+    assert len(steps) == 3
+    monkeypatch.setenv("DATABASE_URL", "mysql://u@db/hearth")
+    prepare.database(place)
+    prepare.database(place)
+    assert len(steps) == 4
+
+
+def test_static_files_follow_the_built_page(place: Place, steps: list[str], tmp_path: Path) -> None:
+    (tmp_path / "frontend" / "dist").mkdir(parents=True)
+    (tmp_path / "staticfiles").mkdir()
+    prepare.static_files(place)
+    prepare.static_files(place)
+    assert len(steps) == 1
+    (tmp_path / "frontend" / "dist" / "index.html").write_text("new")
+    prepare.static_files(place)
+    assert len(steps) == 2
+
+
+def test_the_page_is_built_again_when_a_source_changed(
+    place: Place, steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "node_modules", lambda place: None)
+    source, built = tmp_path / "frontend" / "src" / "main.tsx", tmp_path / "frontend" / "dist" / "index.html"
+    for file in (source, built, tmp_path / "frontend" / "package.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("one")
+    prepare.page(place)
+    prepare.page(place)
+    assert steps == ["Building the page"]
+    source.write_text("two")
+    prepare.page(place)
+    built.unlink()
+    prepare.page(place)
+    assert len(steps) == 3
+
+
+def test_packages_are_installed_again_when_an_included_list_changed(
+    place: Place, steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    monkeypatch.setattr(prepare, "venv_python", lambda: python)
+    lists = tmp_path / "requirements"
+    (lists / "dev.txt").write_text("-r base.txt\nruff\n")
+    prepare.packages(place, ["dev.txt"])
+    prepare.packages(place, ["dev.txt"])
+    # What dev.txt includes needs no second installation for a plain start.
+    prepare.packages(place, ["base.txt"])
+    assert len(steps) == 1
+    (lists / "base.txt").write_text("Django==5.3\n")
+    prepare.packages(place, ["dev.txt"])
+    assert len(steps) == 2
+
+
+def test_the_model_is_whole_or_not_there(place: Place, steps: list[str], tmp_path: Path) -> None:
+    made = tmp_path / ".cache" / "models" / prepare.MODEL_NAME
+    made.mkdir(parents=True)
+    (made / "config.json").write_text("{}")
+    folder = place.data / "models" / prepare.MODEL_NAME
+    left_over = folder.with_name(folder.name + ".part")
+    left_over.mkdir()
+    (left_over / "half").touch()
+    prepare.default_model(place)
+    assert [file.name for file in folder.iterdir()] == ["config.json"]
+    assert not left_over.exists()
+    assert steps == ["Registering it"]
+    # Removed by the administrator: it stays away.
+    (folder / "config.json").unlink()
+    folder.rmdir()
+    prepare.default_model(place)
+    assert not folder.exists()
+
+
+def test_a_failed_step_shows_its_last_words_and_keeps_them(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
+    with pytest.raises(LauncherError, match=r"(?s)the reason.*Trying: exit status 3"):
+        prepare.step(place, "Trying", command, cwd=ROOT)
+    assert "failed" in capsys.readouterr().out
+    assert "the reason" in (place.logs / "prepare.log").read_text()
+
+
+def test_a_step_whose_program_is_missing_fails_in_words(place: Place) -> None:
+    with pytest.raises(LauncherError, match="no-such-program: No such file"):
+        prepare.step(place, "Trying", ["no-such-program"], cwd=ROOT)
+
+
+def test_a_step_that_is_interrupted_leaves_no_process_behind(place: Place, tmp_path: Path) -> None:
+    """npm and pip start children of their own; Ctrl-C must end those, too."""
+    note = tmp_path / "pid"
+    inner = f"echo $$ > {note}.part; mv {note}.part {note}; exec sleep 300"
+    program = (
+        "import signal, sys\n"
+        "from pathlib import Path\n"
+        "from launcher import prepare, supervisor\n"
+        "from launcher.place import Place\n"
+        f"place = Place(data=Path({str(place.data)!r}), python=Path(sys.executable))\n"
+        "with supervisor.signals():\n"
+        "    try:\n"
+        f"        prepare.step(place, 'Waiting', ['sh', '-c', ({inner!r}) + ' & wait'])\n"
+        "    except supervisor.Stopped:\n"
+        "        print('stopped')\n"
+    ).replace(repr(inner), repr(f"({inner})"))
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    until(note.exists)
+    inner_pid = int(note.read_text())
+    running.send_signal(signal.SIGTERM)
+    said, _ = running.communicate(timeout=15)
+    assert "stopped" in said
+    until(lambda: gone(inner_pid))
+
+
+def test_the_manual_way_names_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(LauncherError, match=r"pip install -r requirements.txt"):
+        prepare.check_here()
+
+
+def test_mysql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "DATABASE_URL", "mysql://u@db/hearth")
+    assert "mysql.txt" in prepare.requirement_names()
+    monkeypatch.setitem(os.environ, "DATABASE_URL", "sqlite:///x")
+    assert "mysql.txt" not in prepare.requirement_names()

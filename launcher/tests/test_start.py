@@ -1,0 +1,155 @@
+"""The commands, as a user gives them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import urllib.error
+import urllib.request
+from typing import Any, cast
+
+from launcher.tests.conftest import House, gone, until
+
+
+def test_start_makes_everything_says_the_address_and_ctrl_c_ends_it_all(house: House) -> None:
+    process = house.start(ready=False)
+    assert f"http://127.0.0.1:{house.port}" in house.line(process, "Hearth is ready")
+
+    found = house.status()
+    assert found["ready"] is True
+    assert found["url"] == f"http://127.0.0.1:{house.port}"
+    assert [p["name"] for p in found["processes"]] == ["web", "inference", "worker", "model:echo"]
+    assert all(p["rss_bytes"] > 2**20 for p in found["processes"])
+    assert house.calls() == ["collectstatic --noinput --clear", "migrate --noinput", "register_default_model"]
+    assert (house.data / "models" / "SmolLM2-135M-Instruct" / "config.json").exists()
+    assert stat.S_IMODE(house.data.stat().st_mode) == 0o700
+
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=15) == 0
+    assert all(gone(p["pid"]) for p in found["processes"])
+    assert house.status() == {"url": None, "ready": False, "processes": []}
+    assert house.call("status").returncode == 1
+
+
+def test_a_second_start_says_that_it_runs(house: House) -> None:
+    house.start()
+    again = house.call("start", "--no-browser")
+    assert again.returncode == 0
+    assert "running already" in again.stdout and str(house.port) in again.stdout
+
+
+def test_a_later_start_runs_no_step_again(house: House) -> None:
+    house.start().send_signal(signal.SIGTERM)
+    house.started[0].wait(timeout=15)
+    before = house.calls()
+    house.start()
+    assert house.calls() == before
+
+
+def test_a_taken_port_is_named_with_its_owner(house: House) -> None:
+    with socket.create_server(("127.0.0.1", house.port)):
+        said = house.call("start", "--no-browser")
+    assert said.returncode == 1
+    assert f"Port {house.port} is taken by" in said.stderr
+    assert f"(pid {os.getpid()})" in said.stderr
+    assert f"--port {house.port + 1}" in said.stderr
+
+
+def test_an_address_of_another_machine_is_refused_in_words(house: House) -> None:
+    said = house.call("start", "--no-browser", "--host", "192.0.2.1")
+    assert said.returncode == 1
+    assert "Cannot listen on 192.0.2.1" in said.stderr and "Traceback" not in said.stderr
+
+
+def test_in_the_background_and_stopped_again(house: House) -> None:
+    said = house.call("start", "--no-browser", "--background")
+    assert said.returncode == 0, said.stderr
+    assert f"Hearth is ready: http://127.0.0.1:{house.port}" in said.stdout
+    pids = house.pids()
+    assert house.call("stop").stdout.strip() == "Stopped."
+    assert all(gone(pid) for pid in pids.values())
+    assert house.call("stop").stdout.strip() == "Hearth is not running."
+
+
+def test_a_start_in_the_background_that_fails_shows_why(house: House) -> None:
+    (house.root / "manage.py").write_text("raise SystemExit('no database today')")
+    said = house.call("start", "--no-browser", "--background")
+    assert said.returncode == 1
+    assert "no database today" in said.stderr
+
+
+def test_the_manual_way_names_a_page_that_was_not_built(house: House) -> None:
+    (house.root / "frontend/dist/index.html").unlink()
+    said = house.call("start", "--no-browser")
+    assert said.returncode == 1
+    assert "npm run build" in said.stderr
+
+
+def test_without_the_default_model_it_starts_all_the_same(house: House) -> None:
+    """The stand-in has no inference.default_model, so making it fails."""
+    (house.root / ".cache/models/SmolLM2-135M-Instruct/config.json").unlink()
+    (house.root / ".cache/models/SmolLM2-135M-Instruct").rmdir()
+    process = house.start(ready=False)
+    house.line(process, "going on without it")
+    house.line(process, "Hearth is ready")
+
+
+def test_run_is_the_role_itself_with_production_settings(house: House) -> None:
+    """Itself: the process becomes the role, so the signals of a container reach it."""
+
+    def answer() -> dict[str, Any] | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{house.port}/any", timeout=5) as got:
+                return cast(dict[str, Any], json.load(got))
+        except urllib.error.HTTPError as error:
+            return cast(dict[str, Any], json.load(error))
+        except OSError:
+            return None
+
+    env = {**house.environ(), "DJANGO_SETTINGS_MODULE": "somebody.elses"}
+    web = subprocess.Popen(house.command("run", "web"), env=env)
+    try:
+        found = until(answer)
+        assert found["pid"] == web.pid
+        assert found["env"]["DJANGO_SETTINGS_MODULE"] == "config.settings.prod"
+        assert found["env"]["HEARTH_DATA"] == str(house.data)
+        assert found["env"]["HEARTH_PORT"] == str(house.port)
+        assert house.calls() == ["collectstatic --noinput --clear", "migrate --noinput"]
+    finally:
+        web.terminate()
+        web.wait(timeout=15)
+
+
+def test_create_admin_passes_on_what_django_says(house: House) -> None:
+    assert house.call("create-admin", "--username", "ada", "--password", "pw").returncode == 0
+    assert house.calls() == ["migrate --noinput", "create_admin --username ada --password pw"]
+    assert house.call("create-admin", "--username", "taken", "--password", "pw").returncode == 1
+
+
+def test_logs_show_the_last_lines_of_a_role(house: House) -> None:
+    house.start()
+    shown = until(lambda: "the worker waits" in house.call("logs", "worker").stdout)
+    assert shown
+
+
+def test_doctor_fits_on_a_screen_and_keeps_passwords(house: House) -> None:
+    os.environ["DATABASE_URL"] = "mysql://u:secret@db:3306/hearth"
+    try:
+        shown = house.call("doctor")
+    finally:
+        del os.environ["DATABASE_URL"]
+    assert shown.returncode == 0, shown.stderr
+    assert "mysql://db:3306/hearth" in shown.stdout and "secret" not in shown.stdout
+    assert len(shown.stdout.splitlines()) < 24
+
+
+def test_a_port_that_is_no_number_is_refused_in_words(house: House) -> None:
+    command = house.command("status")[:-2]
+    env = {**house.environ(), "HEARTH_PORT": "http"}
+    said = subprocess.run(command, env=env, text=True, capture_output=True, check=False, timeout=60)
+    assert said.returncode == 1
+    assert "HEARTH_PORT is 'http'" in said.stderr
