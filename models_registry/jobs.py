@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from accounts.ids import new_id
 from inference.client import InferenceClient
 from inference.errors import InferenceError
+from models_registry.deadlock import retried
 from models_registry.models import Job, Model
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ KEEP = timedelta(days=7)
 TASK = "models_registry.job_run"
 
 
+@retried
 def job_enqueue(kind: str, model_id: str) -> Job:
     """Write the row and, once it is committed, wake a worker."""
     with transaction.atomic():

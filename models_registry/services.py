@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from config.errors import AppError
 from inference.protocol import ModelSpec
 from models_registry import vault
+from models_registry.deadlock import retried
 from models_registry.deployment import settings_check
 from models_registry.jobs import job_enqueue
 from models_registry.models import Job, Model
@@ -49,6 +50,7 @@ def model_build(
     )
 
 
+@retried
 def model_add(model: Model, *, make_default: bool = False) -> None:
     """Store what `model_build` made. The first becomes the default, so that there is something to talk to.
 
@@ -92,6 +94,7 @@ def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
     return model, made
 
 
+@retried
 def model_update(model: Model, **changes: Any) -> Model:
     """Change `name`, `settings`, `enabled` or `is_default` (True only gives, False takes away).
 
@@ -117,6 +120,7 @@ def model_update(model: Model, **changes: Any) -> Model:
     return model
 
 
+@retried
 def model_make_default(model: Model) -> None:
     """This model and no other. Raises AppError: "invalid" when it is switched off, "model_not_found"."""
     with transaction.atomic():
@@ -130,6 +134,7 @@ def model_make_default(model: Model) -> None:
     model.is_default = True
 
 
+@retried
 def model_delete(model: Model) -> None:
     """Forget the model and free its memory. Its files stay where they are."""
     with transaction.atomic():
