@@ -85,6 +85,16 @@ def test_a_changed_password_ends_all_other_families(api: Api, anna: User, ended:
     assert api.log_in("anna", NEW)
 
 
+def test_a_change_from_a_session_keeps_that_session_and_ends_the_rest(api: Api, anna: User) -> None:
+    token, here, there = api.log_in("anna")["access_token"], Client(), Client()
+    assert here.login(username="anna", password=PASSWORD) and there.login(username="anna", password=PASSWORD)
+    body = {"current": PASSWORD, "new": NEW}
+    assert here.post("/api/auth/password/", body, content_type="application/json").status_code == 204
+    assert here.get("/api/auth/me/").status_code == 200
+    assert there.get("/api/auth/me/").status_code in (401, 403)
+    assert not works(token)
+
+
 def test_a_wrong_current_password_changes_nothing(api: Api, anna: User) -> None:
     mine, other = api.log_in("anna"), api.log_in("anna")
     response = change(api, mine["access_token"], current="wrong")

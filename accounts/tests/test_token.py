@@ -121,10 +121,12 @@ def test_a_request_with_a_token_costs_one_query(api: Api, anna: User, django_ass
         assert signed_in.get("/api/auth/me/").status_code == 200
 
 
-@override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.Argon2PasswordHasher"])
+@override_settings(PASSWORD_HASHERS=["accounts.hashers.HouseArgon2Hasher"])
 def test_passwords_are_kept_with_argon2(api: Api, db: None) -> None:
     api.register("anna")
-    assert identify_hasher(User.objects.get().password).algorithm == "argon2"
+    kept = User.objects.get().password
+    assert identify_hasher(kept).algorithm == "argon2"
+    assert kept.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
     assert api.log_in("anna")
 
 
