@@ -1,0 +1,133 @@
+"""The worker as it runs in production: a process, a broker, a model service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from inference.client import InferenceClient
+from models_registry.tests.fake_inference import FakeInference
+from models_registry.tests.worker_process import ROOT, House
+
+#: What Celery writes when a message comes; the sweep writes nothing.
+RECEIVED = "job_run"
+#: 3 s on a quiet machine; tests share theirs.
+UP_WITHIN = 6.0
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    made: list[House] = []
+
+    def make(inference: str, **env: str) -> House:
+        made.append(House(tmp_path, inference, **env))
+        return made[-1]
+
+    yield make
+    for house in made:
+        house.kill()
+
+
+@pytest.mark.parametrize(
+    "broker",
+    ["", pytest.param("redis://127.0.0.1:6379/9", marks=pytest.mark.database)],
+    ids=["folder", "redis"],
+)
+def test_a_load_goes_through_the_broker_and_the_worker_ends_in_time(
+    broker: str, house: Callable[..., House], inference: FakeInference
+) -> None:
+    home = house(inference.address, REDIS_URL=broker)
+    began = time.monotonic()
+    home.start()
+    assert time.monotonic() - began < UP_WITHIN
+    job = home.ask_for_load()
+    home.until(lambda: home.job_state(job) == "done", "the end of the load")
+    assert RECEIVED in home.said(), "the broker brought it, not the sweep"
+    assert len(inference.loads) == 1
+    assert home.stop() < 2
+    assert home.rows("SELECT * FROM monitoring_beat") == []
+
+
+def test_a_lost_message_is_swept(house: Callable[..., House], inference: FakeInference) -> None:
+    home = house(inference.address)
+    job = home.ask_for_load()
+    for message in (home.data / "broker").rglob("*.msg"):
+        message.unlink()
+    home.start()
+    home.until(lambda: home.job_state(job) == "done", "the end of the load")
+    assert RECEIVED not in home.said()
+    assert len(inference.loads) == 1
+
+
+def test_a_worker_that_has_to_go_gives_its_job_back(
+    house: Callable[..., House], inference: FakeInference
+) -> None:
+    home = house(inference.address)
+    home.start()
+    inference.hold.clear()
+    job = home.ask_for_load()
+    assert inference.heard.wait(10)
+    assert home.stop() < 2
+    assert home.job_state(job) == "queued"
+    inference.hold.set()
+    home.start()
+    home.until(lambda: home.job_state(job) == "done", "the end of the load")
+    assert len(inference.loads) == 2
+
+
+def test_work_goes_on_while_the_broker_is_away(house: Callable[..., House], inference: FakeInference) -> None:
+    home = house(inference.address, REDIS_URL="redis://127.0.0.1:1/0")
+    home.start()
+    job = home.ask_for_load()
+    home.until(lambda: home.job_state(job) == "done", "the end of the load")
+    assert home.stop() < 2
+
+
+@pytest.fixture
+def real_inference(tmp_path: Path) -> Iterator[str]:
+    """The model service itself, with its echo engine."""
+    socket = tmp_path / "real.sock"
+    command = [sys.executable, "-m", "inference.server", "--address", f"unix:{socket}"]
+    with (tmp_path / "inference.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while not socket.exists():
+            assert server.poll() is None and time.monotonic() < deadline, (
+                tmp_path / "inference.log"
+            ).read_text()
+            time.sleep(0.02)
+        yield f"unix:{socket}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+async def test_the_real_service_loads_and_unloads_what_the_worker_is_asked_for(
+    house: Callable[..., House], real_inference: str
+) -> None:
+    home = house(real_inference)
+    home.start()
+    job = home.ask_for_load()
+    home.until(lambda: home.job_state(job) == "done", "the end of the load")
+    client = InferenceClient(real_inference)
+    try:
+        (state,) = (await client.state())["models"]
+        assert state["state"] == "ready"
+        home.rows(
+            "INSERT INTO models_registry_job (id, kind, model_id, state, attempts, owner, created)"
+            " VALUES ('u', 'unload', ?, 'queued', 0, '', '2020-01-01 00:00:00')",
+            state["model"],
+        )
+        home.until(lambda: home.job_state("u") == "done", "the end of the unload")
+        assert all(model["state"] != "ready" for model in (await client.state())["models"])
+    finally:
+        await client.close()
