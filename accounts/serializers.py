@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from config.api import StrictSerializer
-from django.conf import settings
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -31,9 +31,11 @@ class MeSerializer(StrictSerializer):
     language = serializers.CharField(max_length=16, required=False, allow_blank=True)
 
     def validate_language(self, value: str) -> str:
-        if value and value not in dict(settings.LANGUAGES):
-            raise serializers.ValidationError(_("This language is not offered."))
-        return value
+        """A browser's own words (zh-CN) become ours (zh-hans)."""
+        try:
+            return get_supported_language_variant(value) if value else ""
+        except LookupError:
+            raise serializers.ValidationError(_("This language is not offered.")) from None
 
 
 class PasswordSerializer(StrictSerializer):

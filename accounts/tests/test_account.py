@@ -56,6 +56,21 @@ def test_me_shows_and_changes(api: Api, anna: User) -> None:
     assert User.objects.get().email == "new@example.org"
 
 
+def test_a_language_may_be_named_as_the_browser_does(api: Api, anna: User) -> None:
+    me = api.bearer(api.log_in("anna")["access_token"])
+    for given, kept in (("zh-CN", "zh-hans"), ("en-US", "en"), ("", "")):
+        assert me.patch("/api/auth/me/", {"language": given}, format="json").json()["language"] == kept
+
+
+@pytest.mark.parametrize("path", ["me/", "keys/", "providers/", "state/", "password/", "token/", "register/"])
+def test_every_route_opens_in_the_browsable_api(anna: User, path: str) -> None:
+    browser = Client(headers={"accept": "text/html"})
+    browser.login(username="anna", password=PASSWORD)
+    response = browser.get(f"/api/auth/{path}")
+    assert response.status_code in (200, 405)
+    assert response["Content-Type"].startswith("text/html")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -88,7 +88,7 @@ def test_last_used_is_written_at_most_once_a_minute(signed_in: Api, django_asser
     long_ago = timezone.now() - timedelta(minutes=2)
     ApiKey.objects.update(last_used=long_ago)
     with_key.get("/api/auth/me/")
-    assert ApiKey.objects.get().last_used > long_ago
+    assert ApiKey.objects.filter(last_used__gt=long_ago).exists()
 
 
 def test_lists_come_in_pages(signed_in: Api) -> None:

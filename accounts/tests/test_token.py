@@ -148,6 +148,6 @@ def _hashers() -> list[str]:
 
 def test_the_lifetime_that_is_told_is_the_one_in_the_token(api: Api, anna: User) -> None:
     tokens = api.log_in("anna")
-    claims = AccessToken(tokens["access_token"])  # type: ignore[arg-type]
+    claims = AccessToken(tokens["access_token"])
     assert claims["exp"] - claims["iat"] == tokens["expires_in"]
     assert tokens["expires_in"] == api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()
