@@ -1,4 +1,4 @@
-"""The Celery app. Messages only wake the worker (see models_registry.jobs), so nothing here needs to be safe."""
+"""The Celery app. Messages only wake the worker (see models_registry.jobs): a lost one is no loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
 
 app = Celery("hearth")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# A request that only wants to wake the worker must not wait for a broker that is away (kombu: 6 s).
+_IMPATIENT = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
 app.conf.update(
+    broker_transport_options=_IMPATIENT | dict(app.conf.broker_transport_options or {}),
     task_ignore_result=True,
     # Control messages need a broadcast, which the broker in a folder does badly; nobody sends any.
     worker_enable_remote_control=False,

@@ -29,6 +29,15 @@ KINDS = [
     ("remote", _("Remote endpoint (OpenAI style)")),
     ("echo", _("Echo (for tests)")),
 ]
+#: Unfold shows a state that is not named here without its words.
+COLOURS = {
+    "stopped": "default",
+    "queued": "info",
+    "loading": "info",
+    "ready": "success",
+    "draining": "warning",
+    "failed": "danger",
+}
 #: Which of the form's fields make the source of which kind.
 FIELDS = {
     "folder": ["path"],
@@ -103,11 +112,29 @@ def _refusals_at(form: forms.ModelForm[Model]) -> Iterator[None]:
 
 @admin.register(Model)
 class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["name", "live_state", "family", "engine", "context_length", "default_mark", "enabled"]
+    list_display = [
+        "name",
+        "live_state",
+        "family",
+        "engine",
+        "context_length",
+        "default_mark",
+        "enabled",
+        "reason",
+    ]
     list_filter = ["engine", "enabled"]
     search_fields = ["name", "family"]
     actions = ["load", "unload", "make_default"]
-    readonly_fields = ["id", "engine", "source", "family", "context_length", "capabilities", "live_state"]
+    readonly_fields = [
+        "id",
+        "engine",
+        "source",
+        "family",
+        "context_length",
+        "capabilities",
+        "live_state",
+        "reason",
+    ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["form"] = ModelChangeForm if obj else ModelAddForm
@@ -141,19 +168,15 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
         for model in queryset:
             services.model_delete(model)
 
-    @display(
-        description=_("state"),
-        label={
-            "ready": "success",
-            "loading": "info",
-            "queued": "info",
-            "draining": "warning",
-            "failed": "danger",
-        },
-    )
+    @display(description=_("state"), label=COLOURS)
     def live_state(self, model: Model) -> tuple[str, str]:
         state = live.board.state_of(model.id)
         return state["state"], _state_text(state)
+
+    @display(description=_("reason"))
+    def reason(self, model: Model) -> str:
+        error = live.board.state_of(model.id)["error"]
+        return str(error["message"]) if error else ""
 
     @display(description=_("default"), boolean=True)
     def default_mark(self, model: Model) -> bool:
@@ -187,7 +210,7 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 def _state_text(state: live.State) -> str:
-    """The state in words, with the progress or what went wrong."""
+    """The state in words, with the progress while there is one."""
     words = {
         "stopped": _("stopped"),
         "queued": _("queued"),
@@ -197,8 +220,6 @@ def _state_text(state: live.State) -> str:
         "failed": _("failed"),
     }
     text = str(words.get(state["state"], state["state"]))
-    if state["error"]:
-        return f"{text}: {state['error']['message']}"
     return f"{text} {state['progress']:.0%}" if state["progress"] is not None else text
 
 

@@ -75,7 +75,7 @@ class StateBoard:
             return
         self._loop = loop
         self._first_word = asyncio.Event()
-        self._task = loop.create_task(self._watch(), name="models-state-board")
+        self._task = loop.create_task(self._watch_until_the_end(), name="models-state-board")
 
     async def stop(self) -> None:
         if self._task is not None and self._loop is asyncio.get_running_loop():
@@ -103,18 +103,27 @@ class StateBoard:
         if self._loop is None or self._loop.is_closed() or not self._first_word.is_set():
             async_to_sync(self.settle)()
 
+    async def _watch_until_the_end(self) -> None:
+        try:
+            await self._watch()
+        finally:
+            await self._connect().close()  # the loop is about to end
+
     async def _watch(self) -> None:
         delay = FIRST_DELAY
         while True:
             try:
                 service = self._connect()
                 # The watch says nothing while no model runs; only an answer proves that the service is there.
-                await service.state()
+                snapshot = await service.state()
                 delay = FIRST_DELAY
                 self.error = None
+                for entry in snapshot.get("models", []):
+                    self._heard(entry)
+                self._first_word.set()
                 async for event in service.watch():
-                    self._first_word.set()
-                    self._heard(event)
+                    if event.get("kind") == "model":
+                        self._heard(event)
             except InferenceError as error:
                 self._lost({"code": error.code, "message": error.message})
             except Exception:
@@ -125,14 +134,15 @@ class StateBoard:
             delay = min(delay * 2, LONGEST_DELAY)
 
     def _heard(self, event: State) -> None:
-        if event.get("kind") != "model":
-            return
+        state = {name: event.get(name, empty) for name, empty in stopped(event["model"]).items()}
+        if self.states.get(state["model"]) == state:
+            return  # the watch begins with what the snapshot said
         # A failed model stays on the board: its error is what the page has to show.
-        if event["state"] == "stopped":
-            self.states.pop(event["model"], None)
+        if state["state"] == "stopped":
+            self.states.pop(state["model"], None)
         else:
-            self.states[event["model"]] = event
-        self._tell(event)
+            self.states[state["model"]] = state
+        self._tell(state)
 
     def _lost(self, error: dict[str, str]) -> None:
         if self.error is None:

@@ -22,7 +22,7 @@ PATIENCE = 3.0
 
 
 async def readiness() -> dict[str, Any]:
-    """``{"ready", "database": {"state", ...}, "inference": ..., "worker": ...}``; a state is "ok" or "error"."""
+    """``{"ready", "database": {"state", ..}, "inference": .., "worker": ..}``; states are "ok" or "error"."""
     live.board.ensure_started()
     database, inference = await asyncio.gather(_bounded(_database()), _bounded(_inference()))
     # The worker's sign of life is in the database.
