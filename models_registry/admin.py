@@ -84,7 +84,7 @@ class ModelAddForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> Model:
         self.instance = self.built
-        return super().save(commit=False)
+        return cast(Model, super().save(commit=False))
 
 
 class ModelChangeForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -168,17 +168,17 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
         for model in queryset:
             services.model_delete(model)
 
-    @display(description=_("state"), label=COLOURS)
+    @display(description=_("state"), label=COLOURS)  # type: ignore[untyped-decorator]
     def live_state(self, model: Model) -> tuple[str, str]:
         state = live.board.state_of(model.id)
         return state["state"], _state_text(state)
 
-    @display(description=_("reason"))
+    @display(description=_("reason"))  # type: ignore[untyped-decorator]
     def reason(self, model: Model) -> str:
         error = live.board.state_of(model.id)["error"]
         return str(error["message"]) if error else ""
 
-    @display(description=_("default"), boolean=True)
+    @display(description=_("default"), boolean=True)  # type: ignore[untyped-decorator]
     def default_mark(self, model: Model) -> bool:
         return bool(model.is_default)
 

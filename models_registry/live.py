@@ -73,9 +73,16 @@ class StateBoard:
         loop = asyncio.get_running_loop()
         if self._loop is loop and self._task is not None and not self._task.done():
             return
+        self._cancel()
         self._loop = loop
         self._first_word = asyncio.Event()
         self._task = loop.create_task(self._watch_until_the_end(), name="models-state-board")
+
+    def _cancel(self) -> None:
+        """End a watch that another loop still runs: two would write over each other."""
+        if self._loop is not None and self._task is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # closed in this very moment
+                self._loop.call_soon_threadsafe(self._task.cancel)
 
     async def stop(self) -> None:
         if self._task is not None and self._loop is asyncio.get_running_loop():
@@ -135,13 +142,14 @@ class StateBoard:
 
     def _heard(self, event: State) -> None:
         state = {name: event.get(name, empty) for name, empty in stopped(event["model"]).items()}
-        if self.states.get(state["model"]) == state:
+        model_id = str(event["model"])
+        if self.states.get(model_id) == state:
             return  # the watch begins with what the snapshot said
         # A failed model stays on the board: its error is what the page has to show.
         if state["state"] == "stopped":
-            self.states.pop(state["model"], None)
+            self.states.pop(model_id, None)
         else:
-            self.states[state["model"]] = state
+            self.states[model_id] = state
         self._tell(state)
 
     def _lost(self, error: dict[str, str]) -> None:

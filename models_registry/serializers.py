@@ -34,7 +34,9 @@ class ModelSerializer(serializers.Serializer[Any]):
     memory_bytes = serializers.IntegerField(allow_null=True)
     error = ModelErrorSerializer(allow_null=True)
     enabled = serializers.BooleanField(required=False, help_text="For administrators.")
-    source = serializers.JSONField(required=False, help_text="For administrators; never with a key.")
+    source = serializers.JSONField(  # type: ignore[assignment]  # a field of that name, not the argument
+        required=False, help_text="For administrators; never with a key."
+    )
     settings = serializers.JSONField(required=False, help_text="For administrators.")
     has_api_key = serializers.BooleanField(required=False, help_text="For administrators.")
     created = serializers.DateTimeField(required=False, help_text="For administrators.")
@@ -47,7 +49,9 @@ class ModelListSerializer(serializers.Serializer[Any]):
 
 class ModelCreateSerializer(StrictSerializer):
     name = serializers.CharField(max_length=128)
-    source = serializers.JSONField(help_text='`{"kind": "folder" | "remote" | "echo", …}`')
+    source = serializers.JSONField(  # type: ignore[assignment]
+        help_text='`{"kind": "folder" | "remote" | "echo", …}`'
+    )
     engine = serializers.ChoiceField(choices=Model.Engine.values, required=False)
     settings = serializers.JSONField(required=False)
 

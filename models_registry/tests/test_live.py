@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from models_registry import live
 from models_registry.tests.fake_inference import FakeInference
@@ -122,6 +123,19 @@ async def test_starting_twice_makes_one_watch(board: live.StateBoard, inference:
     board.ensure_started()
     tasks = [task for task in asyncio.all_tasks() if task.get_name() == "models-state-board"]
     assert len(tasks) == 1
+
+
+async def test_a_view_reads_the_board_of_the_servers_loop(inference: FakeInference) -> None:
+    """A synchronous view runs in a thread; the watch that it starts lives on with the server."""
+    inference.say("a", "ready")
+    board = live.StateBoard()
+    await sync_to_async(board.read)()
+    assert board.state_of("a")["state"] == "ready"
+    heard = Heard()
+    board.subscribe(heard)
+    inference.say("a", "draining")
+    await heard.until(lambda: ("a", "draining") in heard.states())
+    await board.stop()
 
 
 def test_a_board_of_a_loop_that_is_gone_starts_again(inference: FakeInference) -> None:
