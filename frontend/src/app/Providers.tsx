@@ -43,7 +43,7 @@ function Variables({ dark }: { dark: boolean }) {
   const { token } = antd.useToken()
   useLayoutEffect(() => {
     const root = document.documentElement
-    for (const [name, value] of Object.entries(cssVariables(token, dark))) root.style.setProperty(name, value)
+    for (const [name, value] of Object.entries(cssVariables(token))) root.style.setProperty(name, value)
     root.style.colorScheme = dark ? 'dark' : 'light'
     root.dataset.theme = dark ? 'dark' : 'light'
   }, [token, dark])

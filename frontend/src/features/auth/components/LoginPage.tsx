@@ -39,7 +39,7 @@ export function LoginPage() {
   const wrong = error instanceof ApiError && (error.code === 'invalid_grant' || error.status === 401)
   return (
     <AuthFrame title={t('auth.login')}>
-      <Form<Values> layout="vertical" size="large" requiredMark={false} onFinish={submit} data-testid="login-form">
+      <Form<Values> layout="vertical" size="large" noValidate requiredMark={false} onFinish={submit} data-testid="login-form">
         {error !== null && <Alert className="form-alert" type="error" showIcon title={wrong ? t('auth.wrong') : problem(error)} />}
         <Form.Item name="username" label={t('auth.username')} rules={[{ required: true, message: t('auth.rule.usernameEnter') }]}>
           <Input autoComplete="username" autoCapitalize="none" autoFocus data-testid="username" />

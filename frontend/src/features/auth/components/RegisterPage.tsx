@@ -42,7 +42,7 @@ export function RegisterPage() {
       {waiting && <Alert type="success" showIcon title={t('auth.waiting')} />}
       {closed && <Alert type="info" showIcon title={t('auth.closed')} />}
       {!waiting && !closed && (
-        <Form<Values> form={form} layout="vertical" size="large" requiredMark={false} onFinish={submit} data-testid="register-form">
+        <Form<Values> form={form} layout="vertical" size="large" noValidate requiredMark={false} onFinish={submit} data-testid="register-form">
           {house && !house.has_users && <Alert className="form-alert" type="info" showIcon title={t('auth.firstAccount')} />}
           {house?.has_users && house.registration === 'approval' && <Alert className="form-alert" type="info" showIcon title={t('auth.approval')} />}
           {error !== null && <Alert className="form-alert" type="error" showIcon title={problem(error)} />}
