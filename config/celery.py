@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from celery import Celery
 
@@ -13,8 +14,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # A request that only wants to wake the worker must not wait for a broker that is away (kombu: 6 s).
 _IMPATIENT = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
+_options = dict(app.conf.broker_transport_options or {})
+for _name in ("data_folder_in", "data_folder_out", "control_folder"):
+    if _name in _options:
+        Path(_options[_name]).mkdir(parents=True, exist_ok=True)
+
 app.conf.update(
-    broker_transport_options=_IMPATIENT | dict(app.conf.broker_transport_options or {}),
+    broker_transport_options=_IMPATIENT | _options,
     task_ignore_result=True,
     # Control messages need a broadcast, which the broker in a folder does badly; nobody sends any.
     worker_enable_remote_control=False,

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -176,7 +177,7 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
     @display(description=_("reason"))  # type: ignore[untyped-decorator]
     def reason(self, model: Model) -> str:
         error = live.board.state_of(model.id)["error"]
-        return str(error["message"]) if error else ""
+        return gettext(error["message"]) if error else ""
 
     @display(description=_("default"), boolean=True)  # type: ignore[untyped-decorator]
     def default_mark(self, model: Model) -> bool:

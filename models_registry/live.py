@@ -11,6 +11,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from inference.client import InferenceClient
 from inference.errors import InferenceError
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 State = dict[str, Any]
 Callback = Callable[[State], None]
 
+#: Translated where it is shown: the board has no language.
+AWAY = gettext_noop("The model service does not answer.")
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
 #: How long a reader waits for the first word of the model service (seconds).
 FIRST_WORD = 1.0
@@ -132,11 +135,11 @@ class StateBoard:
                     if event.get("kind") == "model":
                         self._heard(event)
             except InferenceError as error:
-                self._lost({"code": error.code, "message": error.message})
-            except Exception:
+                self._lost(error)
+            except Exception as error:
                 # A fault of ours must not end the watch: models would read as they once were, for ever.
                 log.exception("The watch of the models failed")
-                self._lost({"code": "unavailable", "message": "The watch of the models failed."})
+                self._lost(error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
@@ -152,10 +155,11 @@ class StateBoard:
             self.states[model_id] = state
         self._tell(state)
 
-    def _lost(self, error: dict[str, str]) -> None:
+    def _lost(self, why: Exception) -> None:
         if self.error is None:
-            log.warning("The model service is away: %s", error["message"])
-        self.error = error
+            log.warning("The model service is away: %s", why)
+        # Users read this: no addresses and no library's words.
+        error = self.error = {"code": "unavailable", "message": AWAY}
         self._first_word.set()
         gone, self.states = self.states, {}
         for model_id, state in gone.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from config.api import StrictSerializer
+from django.utils.translation import gettext
 from rest_framework import serializers
 
-from models_registry.live import State
+from models_registry.live import AWAY, State
 from models_registry.models import Model
 
 STATES = ["absent", "downloading", "stopped", "queued", "loading", "ready", "draining", "failed"]
@@ -85,7 +86,7 @@ def model_body(model: Model, state: State, *, for_administrator: bool) -> dict[s
         "progress": state.get("progress"),
         "device": state.get("device"),
         "memory_bytes": state.get("memory_bytes"),
-        "error": state.get("error"),
+        "error": _error(state.get("error")),
     }
     if for_administrator:
         body |= {
@@ -96,3 +97,10 @@ def model_body(model: Model, state: State, *, for_administrator: bool) -> dict[s
             "created": model.created.isoformat(),
         }
     return body
+
+
+def _error(error: dict[str, str] | None) -> dict[str, str] | None:
+    """In the reader's language where the words are ours."""
+    if error is None or error["message"] != AWAY:
+        return error
+    return error | {"message": gettext(AWAY)}

@@ -115,7 +115,7 @@ def _echo(source: dict[str, Any]) -> Checked:
         source={"kind": "echo", "script": script},
         family="echo",
         context_length=8192,
-        capabilities=["continue"],
+        capabilities=["continue", "reasoning"],
     )
 
 

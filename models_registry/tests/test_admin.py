@@ -42,7 +42,7 @@ def test_the_list_shows_what_runs(page: Client, echo: Model, inference: FakeInfe
 def test_the_list_stands_while_the_service_is_away(page: Client, echo: Model) -> None:
     response = page.get(reverse(LIST))
     assert response.status_code == 200
-    assert "cannot be reached" in response.content.decode()
+    assert "does not answer" in response.content.decode()
 
 
 def test_actions_ask_for_loads_and_unloads(page: Client, echo: Model) -> None:

@@ -248,7 +248,7 @@ def test_without_a_model_service_all_are_stopped_and_the_reason_is_told(
 ) -> None:
     body = user_api.get(URL).json()["results"][0]
     assert body["state"] == "stopped"
-    assert body["error"]["code"] == "unavailable"
+    assert body["error"] == {"code": "unavailable", "message": "The model service does not answer."}
 
 
 def test_a_deleted_model_is_unloaded(echo: Model, admin_api: APIClient) -> None:
