@@ -14,7 +14,7 @@ const finished = (seq: number): ServerFrame => ({ type: 'turn.event', turn: 't',
 let sent: ClientFrame[]
 let online: boolean
 let stored: () => Promise<Page<Message>>
-let ports: ChatPorts & { named: ReturnType<typeof vi.fn>; refused: ReturnType<typeof vi.fn>; taken: ReturnType<typeof vi.fn> }
+let ports: ChatPorts
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -24,7 +24,7 @@ beforeEach(() => {
   ports = {
     send: (frame) => { if (online) sent.push(frame); return online },
     load: () => stored(), loadMore: () => stored(),
-    named: vi.fn(), refused: vi.fn(), taken: vi.fn(), settled: () => undefined, now: () => 0,
+    named: vi.fn<ChatPorts['named']>(), refused: vi.fn<ChatPorts['refused']>(), taken: vi.fn<ChatPorts['taken']>(), settled: () => undefined, now: () => 0,
   }
 })
 afterEach(() => { vi.useRealTimers() })
