@@ -10,11 +10,13 @@ import logging
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
 BEAT_EVERY = 2.0
+PRUNE_EVERY = 600.0
 THREADS = 4
 #: How long running jobs may still take after a signal (seconds).
 GRACE = 1.0
@@ -30,6 +32,7 @@ class Pulse(threading.Thread):
         self.stop = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="swept")
         self._under_way: set[str] = set()
+        self._prune_at = 0.0
 
     def run(self) -> None:
         said = False
@@ -47,12 +50,15 @@ class Pulse(threading.Thread):
         from django.db import close_old_connections
 
         from models_registry import jobs
-        from monitoring.services import beat
+        from monitoring.services import beat, beats_prune
 
         close_old_connections()
         beat("worker", jobs.OWNER)
         jobs.jobs_renew()
-        jobs.jobs_prune()
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+            jobs.jobs_prune()
+            beats_prune()
         for job_id in jobs.jobs_due():
             if job_id not in self._under_way:
                 self._under_way.add(job_id)

@@ -73,7 +73,9 @@ def jobs_due() -> list[str]:
 
 def jobs_renew() -> None:
     """Keep the leases of what this process runs; called every few seconds."""
-    Job.objects.filter(owner=OWNER, state=Job.State.RUNNING).update(lease_until=timezone.now() + LEASE)
+    mine = Job.objects.filter(owner=OWNER, state=Job.State.RUNNING)
+    if mine.exists():  # a look is cheap; a write takes SQLite's one lock
+        mine.update(lease_until=timezone.now() + LEASE)
 
 
 def jobs_release() -> None:

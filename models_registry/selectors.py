@@ -33,6 +33,9 @@ def model_resolve(ref: str | None) -> Model:
         if default is None:
             raise AppError("no_model", _("No model has been chosen as the default yet."), status=409)
         return default
+    # What cannot be a name is not asked of the database, which may not even be able to encode it.
+    if len(ref) > 128 or not ref.isprintable():
+        raise _not_found(ref)
     # A name is never 32 hex characters, so at most one row fits.
     model = Model.objects.filter(Q(pk=ref) | Q(name=ref), enabled=True).first()
     if model is None:
@@ -41,4 +44,9 @@ def model_resolve(ref: str | None) -> Model:
 
 
 def _not_found(ref: str) -> AppError:
-    return AppError("model_not_found", _("There is no such model."), {"model": ref[:128]}, status=404)
+    return AppError(
+        "model_not_found",
+        _("There is no such model."),
+        {"model": ref[:128].encode(errors="replace").decode()},
+        status=404,
+    )

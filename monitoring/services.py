@@ -19,8 +19,13 @@ def beat(role: str, name: str) -> None:
 
     now = timezone.now()
     values = {"role": role, "pid": os.getpid(), "rss_bytes": psutil.Process().memory_info().rss, "seen": now}
-    Beat.objects.update_or_create(pk=name, defaults=values)
-    Beat.objects.filter(seen__lt=now - FORGET).delete()
+    if not Beat.objects.filter(pk=name).update(**values):
+        Beat.objects.create(pk=name, **values)
+
+
+def beats_prune() -> None:
+    """Forget the processes that ended without a farewell long ago."""
+    Beat.objects.filter(seen__lt=timezone.now() - FORGET).delete()
 
 
 def beat_end(name: str) -> None:

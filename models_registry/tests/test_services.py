@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
@@ -37,9 +38,11 @@ def test_a_model_is_found_by_id_by_name_and_as_the_default(db: None) -> None:
     assert (none.value.code, none.value.status) == ("no_model", 409)
     one = services.model_create(name="one", source=ECHO)
     assert model_resolve(None) == model_resolve(one.id) == model_resolve("one") == one
-    with pytest.raises(AppError) as unknown:
-        model_resolve("nothing")
-    assert (unknown.value.code, unknown.value.status) == ("model_not_found", 404)
+    for ref in ("nothing", "", "a" * 5000, "half a character: \ud83d", "a\0b"):
+        with pytest.raises(AppError) as unknown:
+            model_resolve(ref)
+        assert (unknown.value.code, unknown.value.status) == ("model_not_found", 404)
+        json.dumps(unknown.value.as_dict(), ensure_ascii=False).encode()
 
 
 def test_a_model_that_is_switched_off_is_neither_found_nor_the_default(db: None) -> None:

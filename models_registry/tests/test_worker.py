@@ -91,7 +91,8 @@ def test_work_goes_on_while_the_broker_is_away(house: Callable[..., House], infe
 @pytest.fixture
 def real_inference(tmp_path: Path) -> Iterator[str]:
     """The model service itself, with its echo engine."""
-    socket = tmp_path / "real.sock"
+    socket = tmp_path / "run" / "inference.sock"
+    socket.parent.mkdir()
     command = [sys.executable, "-m", "inference.server", "--address", f"unix:{socket}"]
     with (tmp_path / "inference.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)

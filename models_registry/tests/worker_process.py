@@ -34,6 +34,7 @@ class House:
             "PYTHONUNBUFFERED": "1",
             "HEARTH_DATA": str(data),
             "HEARTH_INFERENCE": inference,
+            "HEARTH_RUN": str(Path(inference.removeprefix("unix:")).parent),
             "DATABASE_URL": f"sqlite:///{self.database}",
             "SECRET_KEY": SECRET,
             "REDIS_URL": "",

@@ -123,6 +123,7 @@ def test_old_signs_of_life_are_forgotten_and_a_farewell_takes_ones_own(db: None)
     Beat.objects.update(seen=timezone.now() - services.FORGET - timedelta(seconds=1))
     services.beat("worker", "w1")
     services.beat("worker", "w1")
+    services.beats_prune()
     assert list(Beat.objects.values_list("pk", flat=True)) == ["w1"]
     assert Beat.objects.get().rss_bytes > 1_000_000
     services.beat_end("w1")
