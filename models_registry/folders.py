@@ -16,6 +16,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 #: Configuration files are small; a longer one is not read (bytes).
 LONGEST_JSON = 64 * 1024 * 1024
 LONGEST_HEADER = 100_000_000
+MOST_FILES = 20_000
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,22 @@ def folder_inspect(path: str) -> FolderFacts:
     Checks that weights are there and plain, that nothing asks for the folder's own code and that no link
     leads out. Does not check that the weights fit the architecture: the load will tell.
     """
-    folder = Path(path)
+    try:
+        return _inspect(Path(path))
+    except OSError:
+        raise _refuse(_("The folder cannot be read.")) from None
+
+
+def _inspect(folder: Path) -> FolderFacts:
     if not folder.is_absolute():
         raise _refuse(_("Give the folder's full path."))
     if not folder.is_dir():
         raise _refuse(_("There is no such folder on the server."))
     folder = folder.resolve()
+    if not (folder / "config.json").exists():
+        raise _refuse(_("The folder has no %(name)s.") % {"name": "config.json"})
     _check_links(folder)
-    config = _read_json(folder, "config.json", required=True)
+    config = _read_json(folder, "config.json")
     tokenizer = _read_json(folder, "tokenizer_config.json")
     if _asks_for_code(config) or _asks_for_code(tokenizer):
         raise _refuse(_("This model brings code of its own (auto_map); such code is never run here."))
@@ -61,16 +70,19 @@ def _check_links(folder: Path) -> None:
     inside = folder
     if folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--"):
         inside = folder.parent.parent
-    for file in folder.rglob("*"):
+    for count, file in enumerate(folder.rglob("*")):
+        if count > MOST_FILES:
+            raise _refuse(_("The folder holds too many files to be a model."))
+        if not (file.is_file() or file.is_dir()):  # a pipe would be waited on for ever
+            raise _refuse(_("%(name)s is no plain file.") % {"name": file.name})
         if not file.resolve().is_relative_to(inside):
             raise _refuse(_("The link %(name)s leads out of the folder.") % {"name": file.name})
 
 
-def _read_json(folder: Path, name: str, *, required: bool = False) -> dict[str, Any]:
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    """The object in this file; {} when there is no such file."""
     file = folder / name
-    if not file.is_file():
-        if required:
-            raise _refuse(_("The folder has no %(name)s.") % {"name": name})
+    if not file.exists():
         return {}
     try:
         if file.stat().st_size > LONGEST_JSON:

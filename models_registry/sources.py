@@ -60,7 +60,7 @@ def _text(source: dict[str, Any], name: str, longest: int = 1024) -> str:
 
 
 def _folder(source: dict[str, Any]) -> Checked:
-    path = Path(_text(source, "path", 4096)).expanduser()
+    path = Path(_text(source, "path", 4096))
     if not path.is_absolute():
         path = Path(settings.HEARTH_DATA) / "models" / path
     facts = folder_inspect(str(path))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from config.errors import AppError
+from models_registry import folders
 from models_registry.folders import folder_inspect
 from models_registry.tests.conftest import safetensors
 
@@ -97,6 +99,12 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an LFS pointer": (lambda f: (f / "model.safetensors").write_text("version https://git-lfs"), "whole"),
     "empty weights": (lambda f: (f / "model.safetensors").write_bytes(b""), "whole"),
     "a shard is missing": (_index, "model-00002.safetensors"),
+    "config is a folder": (
+        lambda f: [(f / "config.json").unlink(), (f / "config.json").mkdir()],
+        "config.json",
+    ),
+    "a pipe": (lambda f: os.mkfifo(f / "model-00002.safetensors"), "plain file"),
+    "a link to nothing": (lambda f: (f / "x").symlink_to(f / "nothing"), "plain file"),
     "config leads out": (lambda f: _link(f, "config.json"), "leads out"),
     "weights lead out": (lambda f: _link(f, "model.safetensors"), "leads out"),
     "an extra link leads out": (lambda f: _link(f, "notes.txt"), "leads out"),
@@ -127,10 +135,19 @@ def test_a_folder_is_refused_with_the_reason(make_folder: Make, case: str) -> No
     assert word in refusal.value.message
 
 
-@pytest.mark.parametrize("path", ["relative/path", "/nowhere/at/all", "/etc/passwd"])
+@pytest.mark.parametrize("path", ["relative/path", "/nowhere/at/all", "/etc/passwd", "/" + "a" * 300, "/"])
 def test_a_path_that_is_no_folder_is_refused(path: str) -> None:
     with pytest.raises(AppError, match=r"path|folder"):
         folder_inspect(path)
+
+
+def test_a_folder_full_of_files_is_not_walked_for_ever(
+    make_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder()
+    monkeypatch.setattr(folders, "MOST_FILES", 1)
+    with pytest.raises(AppError, match="too many"):
+        folder_inspect(str(folder))
 
 
 def test_pickles_beside_safetensors_do_no_harm(make_folder: Make) -> None:
