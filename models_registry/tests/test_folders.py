@@ -82,6 +82,11 @@ def _link(folder: Path, name: str) -> None:
     (folder / name).symlink_to(outside)
 
 
+def _folder_for(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 def _index(folder: Path) -> None:
     weights = {"weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(weights))
@@ -99,10 +104,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an LFS pointer": (lambda f: (f / "model.safetensors").write_text("version https://git-lfs"), "whole"),
     "empty weights": (lambda f: (f / "model.safetensors").write_bytes(b""), "whole"),
     "a shard is missing": (_index, "model-00002.safetensors"),
-    "config is a folder": (
-        lambda f: [(f / "config.json").unlink(), (f / "config.json").mkdir()],
-        "config.json",
-    ),
+    "config is a folder": (lambda f: _folder_for(f / "config.json"), "config.json"),
     "a pipe": (lambda f: os.mkfifo(f / "model-00002.safetensors"), "plain file"),
     "a link to nothing": (lambda f: (f / "x").symlink_to(f / "nothing"), "plain file"),
     "config leads out": (lambda f: _link(f, "config.json"), "leads out"),
