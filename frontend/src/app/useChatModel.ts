@@ -1,7 +1,9 @@
+import { useMemo } from 'react'
 import { chatOf } from '@/features/chat/stores/chats'
 import type { Chat } from '@/features/chat/stores/chat'
 import { conversations } from '@/features/conversations/stores/conversations'
-import { defaultModel, findModel, models } from '@/features/models/stores/models'
+import { models } from '@/features/models/stores/models'
+import { defaultModel, findModel, usable } from '@/features/models/stores/state'
 import { useStore } from '@/shared/lib/store'
 import type { Model } from '@/shared/types/wire'
 
@@ -14,5 +16,5 @@ export function useChatModel(conversation: string | null): { chat: Chat; model: 
   const lastRef = useStore({ get: () => chat.get().entries.findLast(({ message }) => message.role === 'assistant' && message.model)?.message.model ?? null, subscribe: chat.subscribe })
   const ownRef = list.items.find((item) => item.id === conversation)?.model
   const model = findModel(known, picked) ?? findModel(known, lastRef) ?? findModel(known, ownRef) ?? defaultModel(known)
-  return { chat, model, models: known.items }
+  return { chat, model, models: useMemo(() => usable(known), [known]) }
 }

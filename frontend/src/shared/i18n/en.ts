@@ -137,6 +137,10 @@ export const en = {
   'status.fail.model_not_ready': 'the model could not be loaded. Choose another, or look at the models page.',
   'status.fail.context_exceeded': 'the prompt is longer than the model\'s context. Shorten it, or choose a model with more.',
   'status.fail.out_of_memory': 'there is not enough memory for this. Shorten the conversation, or choose a smaller model.',
+  'status.fail.engine_died': 'the model process ended and did not come back. Your message is kept; answer again, or choose another model.',
+  'status.fail.unavailable': 'the model service does not answer. It restarts by itself; answer again in a moment.',
+  'status.fail.model_not_found': 'this model is no longer there. Choose another.',
+  'status.fail.no_model': 'there is no model to answer yet. One can be added on the models page.',
   'status.fail.plain': 'the model could not answer ({code}). Your message is kept.',
 
   'link.lost': 'Connection lost, trying again in {seconds} s',
@@ -161,6 +165,7 @@ export const en = {
   'models.context': 'Context',
   'models.engine': 'Engine',
   'models.lastError': 'Last error',
+  'models.off': 'Switched off',
   'models.tokens': '{count} tokens',
   'models.added': '“{name}” added',
   'models.state.absent': 'Not on this machine',

@@ -139,6 +139,10 @@ export const zh: Record<keyof typeof en, string> = {
   'status.fail.model_not_ready': '模型加载不了。请换一个模型，或到模型页面查看原因。',
   'status.fail.context_exceeded': '内容超过了模型的上下文长度。请缩短，或换一个上下文更长的模型。',
   'status.fail.out_of_memory': '内存不够。请缩短对话，或换一个更小的模型。',
+  'status.fail.engine_died': '模型进程结束了，没能恢复。你的消息已保留；请重新回答，或换一个模型。',
+  'status.fail.unavailable': '模型服务没有回应。它会自动重启，请稍后重新回答。',
+  'status.fail.model_not_found': '这个模型已经不在了。请换一个。',
+  'status.fail.no_model': '还没有可以回答的模型。可以在模型页面添加。',
   'status.fail.plain': '模型没能回答（{code}）。你的消息已保留。',
 
   'link.lost': '连接已断开，{seconds} 秒后重试',
@@ -163,6 +167,7 @@ export const zh: Record<keyof typeof en, string> = {
   'models.context': '上下文',
   'models.engine': '引擎',
   'models.lastError': '上次错误',
+  'models.off': '已停用',
   'models.tokens': '{count} 个 token',
   'models.added': '已添加“{name}”',
   'models.state.absent': '不在本机',

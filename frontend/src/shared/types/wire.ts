@@ -64,6 +64,8 @@ export interface Model {
   memory_bytes?: number | null
   error?: string | Failure | null
   is_default?: boolean
+  /** Administrators also see what is switched off. */
+  enabled?: boolean
 }
 
 export type Phase =
@@ -92,7 +94,7 @@ export type ServerFrame =
   | { type: 'turn.started'; turn: string; conversation: string; assistant_message: string | Message }
   | { type: 'turn.event'; turn: string; conversation: string; seq: number; event: TurnEvent }
   | { type: 'conversation.changed'; conversation: Conversation }
-  | { type: 'model.changed'; model: string; state: ModelState; progress?: number | null; error?: string | null }
+  | { type: 'model.changed'; model: string; state: ModelState; progress?: number | null; error?: Model['error'] }
   | { type: 'error'; client_id?: string; turn?: string; code: string; message: string; extra?: Record<string, unknown> }
   | { type: 'pong'; t?: number }
   | { type: 'heartbeat'; t?: number }

@@ -9,11 +9,11 @@ export function AuthFrame({ title, children }: { title: string; children: ReactN
   return (
     <div className="auth-frame">
       <header className="auth-tools"><LanguageToggle /><ThemeToggle /></header>
-      <main className="auth-card">
+      <main className="auth-scroll"><div className="auth-card">
         <div className="auth-brand"><Mark size={40} /><div><div className="auth-name">{t('app.name')}</div><Typography.Text type="secondary">{t('app.tagline')}</Typography.Text></div></div>
         <Typography.Title level={1} className="auth-title">{title}</Typography.Title>
         {children}
-      </main>
+      </div></main>
     </div>
   )
 }

@@ -54,6 +54,11 @@ function phaseText(phase: Phase, entry: Entry, { t, percent, ordinal }: Words, m
 }
 
 const KNOWN: Record<string, Key> = {
+  load_failed: 'status.fail.model_not_ready',
+  engine_died: 'status.fail.engine_died',
+  unavailable: 'status.fail.unavailable',
+  model_not_found: 'status.fail.model_not_found',
+  no_model: 'status.fail.no_model',
   model_not_ready: 'status.fail.model_not_ready',
   model_failed: 'status.fail.model_not_ready',
   context_exceeded: 'status.fail.context_exceeded',

@@ -26,7 +26,7 @@ export function ConversationList({ active, onOpen, onLeave, onDeleted }: Props) 
     const undo = remove(conversation.id, { done: () => onDeleted(conversation.id), failed: (error) => void message.error(problem(error)) })
     onLeave(conversation.id)
     notification.open({
-      key, duration: 6, placement: 'bottomLeft', title: t('list.deleted', { title: conversation.title || t('list.untitled') }),
+      key, duration: 6, placement: 'top', title: t('list.deleted', { title: conversation.title || t('list.untitled') }),
       actions: <Button size="small" data-testid="undo" onClick={() => { undo(); notification.destroy(key) }}>{t('common.undo')}</Button>,
     })
   }

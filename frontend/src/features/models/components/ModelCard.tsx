@@ -19,7 +19,7 @@ export function ModelCard({ model, canChange }: { model: Model; canChange: boole
   ]
   return (
     <Card className="model-card" data-testid="model-card" data-state={model.state} data-model={model.id} size="small"
-      title={<span className="card-title"><span className="card-name" title={model.name}>{model.name}</span>{model.is_default && <Tag color="orange" variant="filled">{t('models.default')}</Tag>}</span>}>
+      title={<span className="card-title"><span className="card-name" title={model.name}>{model.name}</span>{model.is_default && <Tag color="orange" variant="filled">{t('models.default')}</Tag>}{model.enabled === false && <Tag variant="filled">{t('models.off')}</Tag>}</span>}>
       <div className="card-state"><StateTag model={model} /></div>
       {model.state === 'loading' && <Progress percent={Math.round((model.progress ?? 0) * 100)} size="small" showInfo={false} aria-label={t('models.state.loading')} />}
       <dl className="card-facts">

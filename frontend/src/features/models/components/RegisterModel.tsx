@@ -38,7 +38,8 @@ export function RegisterModel() {
 
   function atFields(thrown: unknown): boolean {
     if (!(thrown instanceof ApiError)) return false
-    const found = FIELDS.map(([name, from]) => ({ name, errors: from.flatMap((field) => thrown.field(field)) })).filter((field) => field.errors.length > 0)
+    const found = FIELDS.map(([name, from]): { name: keyof Values; errors: string[] } => ({ name, errors: from.flatMap((field) => thrown.field(field)) })).filter((field) => field.errors.length > 0)
+    if (thrown.code === 'invalid_model_folder') found.push({ name: 'path', errors: [thrown.message] })
     form.setFields(found)
     return found.length > 0
   }
