@@ -1,4 +1,5 @@
-import { useEffect, useRef } from 'react'
+import { Button, Result } from 'antd'
+import { useEffect, useRef, useState } from 'react'
 import { Frame } from '@/app/Frame'
 import { LoginPage } from '@/features/auth/components/LoginPage'
 import { RegisterPage } from '@/features/auth/components/RegisterPage'
@@ -17,6 +18,7 @@ export function App() {
   const user = useStore(session)?.user ?? null
   const signedIn = useStore(session) !== null
   const wanted = useRef('/')
+  const [unknown, setUnknown] = useState(false)
   const atDoor = DOORS.includes(path)
 
   useEffect(() => { document.title = t('app.name') }, [t])
@@ -31,10 +33,11 @@ export function App() {
   }, [signedIn, atDoor, path])
   useEffect(() => {
     // A session from an older visit: who it is may have changed since.
-    if (signedIn) loadMe().catch(() => undefined)
+    if (signedIn) loadMe().catch(() => setUnknown(true))
   }, [signedIn])
 
   if (!signedIn) return path === '/register' ? <RegisterPage /> : <LoginPage />
+  if (!user && unknown) return <Result status="warning" title={t('error.network')} extra={<Button type="primary" onClick={() => location.reload()}>{t('error.reload')}</Button>} />
   if (!user || atDoor) return null
   return <Frame key={String(user.id)} user={user} />
 }

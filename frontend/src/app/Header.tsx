@@ -4,6 +4,7 @@ import { useChatModel } from '@/app/useChatModel'
 import { conversations } from '@/features/conversations/stores/conversations'
 import { ModelPicker } from '@/features/models/components/ModelPicker'
 import { useT } from '@/shared/i18n'
+import { tiny } from '@/shared/lib/media'
 import { useStore } from '@/shared/lib/store'
 import { navigate } from '@/shared/router'
 import { IconButton } from '@/shared/ui/IconButton'
@@ -13,6 +14,7 @@ interface Props { room: 'chat' | 'models'; active: string | null; showMenu: bool
 
 export function Header({ room, active, showMenu, onMenu }: Props) {
   const { t } = useT()
+  const small = useStore(tiny)
   const list = useStore(conversations)
   const title = room === 'models' ? t('models.title') : (list.items.find((item) => item.id === active)?.title ?? '')
   useEffect(() => { document.title = title ? `${title} · ${t('app.name')}` : t('app.name') }, [title, t])
@@ -23,8 +25,8 @@ export function Header({ room, active, showMenu, onMenu }: Props) {
       <h1 className="head-title" hidden={room !== 'chat'} title={title}>{room === 'chat' ? title : ''}</h1>
       <div className="head-tools">
         {showMenu && <IconButton label={t('nav.new')} icon={<EditOutlined />} onClick={() => navigate('/')} data-testid="new-chat-head" />}
-        <LanguageToggle />
-        <ThemeToggle />
+        {!small && <LanguageToggle />}
+        {!small && <ThemeToggle />}
       </div>
     </header>
   )

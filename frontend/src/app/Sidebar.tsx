@@ -4,17 +4,21 @@ import { logOut } from '@/features/auth/api/auth'
 import { forgetChat } from '@/features/chat/stores/chats'
 import { ConversationList } from '@/features/conversations/components/ConversationList'
 import { useT } from '@/shared/i18n'
+import { tiny } from '@/shared/lib/media'
+import { useStore } from '@/shared/lib/store'
 import { currentPath, conversationPath, navigate, usePath } from '@/shared/router'
 import type { User } from '@/shared/types/wire'
 import { IconButton } from '@/shared/ui/IconButton'
 import { Mark } from '@/shared/ui/Mark'
 import { RouteLink } from '@/shared/ui/RouteLink'
+import { LanguageToggle, ThemeToggle } from '@/shared/ui/toggles'
 
 interface Props { user: User; active: string | null; onOpen: () => void; onFold: () => void }
 
 export function Sidebar({ user, active, onOpen, onFold }: Props) {
   const { t } = useT()
   const path = usePath()
+  const small = useStore(tiny)
   const leave = (id: string) => { if (currentPath() === conversationPath(id)) navigate('/') }
   return (
     <div className="side-inner">
@@ -28,6 +32,7 @@ export function Sidebar({ user, active, onOpen, onFold }: Props) {
       </nav>
       <div className="side-foot">
         <RouteLink to="/models" className={path === '/models' ? 'side-link side-link-active' : 'side-link'} onClick={onOpen} data-testid="nav-models"><AppstoreOutlined /> {t('models.title')}</RouteLink>
+        {small && <div className="side-tools"><LanguageToggle /><ThemeToggle /></div>}
         <div className="side-user">
           <span className="avatar" aria-hidden="true">{[...user.username][0]?.toUpperCase()}</span>
           <span className="side-name" title={user.email}>{user.username}</span>

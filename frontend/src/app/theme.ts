@@ -15,13 +15,13 @@ const night: Algorithm = (_seed, map) => ({
   colorError: '#F2736B', colorErrorText: '#F58B84', colorErrorHover: '#F79C96',
   colorBgLayout: '#151210', colorBgContainer: '#1C1815', colorBgElevated: '#27221D', colorBgSpotlight: '#4A4038',
   colorBorder: '#4A4038', colorBorderSecondary: '#342D27',
-  colorTextSecondary: 'rgba(243, 236, 228, 0.78)', colorTextTertiary: 'rgba(243, 236, 228, 0.62)',
+  colorTextSecondary: 'rgba(243, 236, 228, 0.78)', colorTextTertiary: 'rgba(243, 236, 228, 0.62)', colorTextQuaternary: 'rgba(243, 236, 228, 0.48)',
 })
 
 const day: Algorithm = (_seed, map) => ({
   ...(map as NonNullable<typeof map>),
   colorError: '#C4302B', colorErrorText: '#B3261E',
-  colorTextSecondary: 'rgba(31, 26, 21, 0.76)', colorTextTertiary: 'rgba(31, 26, 21, 0.62)',
+  colorTextSecondary: 'rgba(31, 26, 21, 0.76)', colorTextTertiary: 'rgba(31, 26, 21, 0.62)', colorTextQuaternary: 'rgba(31, 26, 21, 0.5)',
 })
 
 /** Ember on warm greys. Every colour of the page is one of these or is derived from them by Ant Design. */

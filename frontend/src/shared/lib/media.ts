@@ -14,5 +14,7 @@ export function media(query: string): Readable<boolean> {
 
 /** The sidebar is a drawer below this width; app.css has the same number. */
 export const narrow = media('(max-width: 760px)')
+/** So narrow (a phone at 200 %) that the header keeps only the way around. */
+export const tiny = media('(max-width: 300px)')
 /** A finger, not a mouse: Enter breaks the line and nothing hovers. */
 export const touch = media('(pointer: coarse)')

@@ -20,7 +20,7 @@ interface Props { chat: Chat; models: Model[]; model: Model | null; userName: st
 export function ChatView({ chat, models, model, userName }: Props) {
   const { t } = useT()
   const transcript = useStore(chat)
-  const { box, content, away, toEnd } = useFollow()
+  const { box, content, away, toEnd } = useFollow(transcript.entries.length > 0)
   const [seed, setSeed] = useState<{ text: string } | null>(null)
   const running = runningEntry(transcript) !== undefined
   const pick = model?.id

@@ -2,10 +2,12 @@ import { useCallback, useEffect, useRef, useState } from 'react'
 
 const NEAR_PX = 48
 
-/** Keeps a scrolling box at its end while new text arrives, but only for a reader who is at the end. */
-export function useFollow() {
+/** Keeps a scrolling box at its end while new text arrives, but only for a reader who is at the end. `wanted`: there is something to follow. */
+export function useFollow(wanted: boolean) {
   const box = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
+  const on = useRef(wanted)
+  useEffect(() => { on.current = wanted }, [wanted])
   const following = useRef(true)
   const [away, setAway] = useState(false)
 
@@ -25,9 +27,9 @@ export function useFollow() {
       if (near) following.current = true
       else if (scroller.scrollTop < last) following.current = false // only the reader scrolls up
       last = scroller.scrollTop
-      setAway(!following.current)
+      setAway(on.current && !following.current)
     }
-    const grown = new ResizeObserver(() => { if (following.current) scroller.scrollTop = scroller.scrollHeight })
+    const grown = new ResizeObserver(() => { if (on.current && following.current) scroller.scrollTop = scroller.scrollHeight })
     scroller.addEventListener('scroll', onScroll, { passive: true })
     grown.observe(inner)
     grown.observe(scroller)
