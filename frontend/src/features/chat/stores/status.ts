@@ -25,7 +25,7 @@ function running(entry: Entry, words: Words, facts: { model: string; connected: 
   const { t } = words
   if (entry.delivery?.state === 'sending') return t(facts.connected ? 'status.sending' : 'chat.offline')
   const since = entry.live?.thinkingSince
-  if (since) return t('status.thinking', { seconds: Math.max(0, Math.round((facts.now - since) / 1000)) })
+  if (since != null) return t('status.thinking', { seconds: Math.max(0, Math.round((facts.now - since) / 1000)) })
   const phase = entry.live?.phase
   if (phase) return phaseText(phase, entry, words, facts.model)
   return t(entry.message.parts.length > 0 ? 'status.generating' : 'status.queuedPlain')
