@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from celery import Celery
 
@@ -15,9 +14,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 _IMPATIENT = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 _options = dict(app.conf.broker_transport_options or {})
-for _name in ("data_folder_in", "data_folder_out", "control_folder"):
-    if _name in _options:
-        Path(_options[_name]).mkdir(parents=True, exist_ok=True)
+if "data_folder_in" in _options:
+    _options.setdefault("polling_interval", 0.2)  # seconds between looks into the folder
 
 app.conf.update(
     broker_transport_options=_IMPATIENT | _options,

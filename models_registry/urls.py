@@ -1,4 +1,4 @@
-"""Included at /api/models/."""
+"""Included at /api/."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from models_registry import views
 app_name = "models_registry"
 
 urlpatterns = [
-    path("", views.ModelsView.as_view(), name="models"),
-    path("<str:id>/", views.ModelView.as_view(), name="model"),
-    path("<str:id>/load/", views.LoadView.as_view(), name="load"),
-    path("<str:id>/unload/", views.UnloadView.as_view(), name="unload"),
+    path("models/", views.ModelsView.as_view(), name="models"),
+    path("models/<str:id>/", views.ModelView.as_view(), name="model"),
+    path("models/<str:id>/load/", views.LoadView.as_view(), name="load"),
+    path("models/<str:id>/unload/", views.UnloadView.as_view(), name="unload"),
 ]

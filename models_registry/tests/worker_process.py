@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "a secret for tests, as long as it has to be, and then some more"
 
 ENQUEUE = """
 import django; django.setup()
@@ -36,7 +35,6 @@ class House:
             "HEARTH_INFERENCE": inference,
             "HEARTH_RUN": str(Path(inference.removeprefix("unix:")).parent),
             "DATABASE_URL": f"sqlite:///{self.database}",
-            "SECRET_KEY": SECRET,
             "REDIS_URL": "",
         }
         self.env |= env
