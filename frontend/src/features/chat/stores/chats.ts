@@ -79,7 +79,12 @@ export function connectChats(hooks: { named: (chat: Chat, conversation: string) 
   onRefused = hooks.refused
   const all = (): Chat[] => [...open.values(), ...(blank ? [blank] : [])]
   const stops = [
-    onFrame((frame) => { for (const chat of all()) if (chat.owns(frame)) chat.receive(frame) }),
+    onFrame((frame) => {
+      const owners = all().filter((chat) => chat.owns(frame))
+      for (const chat of owners) chat.receive(frame)
+      // Another tab writes in a conversation that is not open here: watch it too, so that its end is known.
+      if (frame.type === 'turn.started' && owners.length === 0 && !blank?.busy) void chatOf(frame.conversation).read()
+    }),
     onSocketOpen(() => { for (const chat of all()) chat.reconnected() }),
   ]
   return () => { for (const stop of stops) stop() }

@@ -26,7 +26,7 @@ conversations.subscribe(() => {
 export async function refreshConversations(): Promise<void> {
   try {
     const page = await loadConversations()
-    conversations.update((list) => withPage({ ...list, running: {} }, page))
+    conversations.update((list) => withPage(list, page))
   } catch {
     conversations.update((list) => (list.items.length > 0 ? list : { ...list, state: 'failed' }))
   }
@@ -97,7 +97,10 @@ export function connectConversations(): () => void {
       if (unknown) loadConversation(unknown).then((found) => conversations.update((now) => withConversation(now, found))).catch(() => undefined)
     }),
     onSocketOpen(() => {
-      if (opened) void refreshConversations()
+      if (opened) {
+        conversations.update((list) => ({ ...list, running: {} })) // ends may have been missed
+        void refreshConversations()
+      }
       opened = true
     }),
   ]

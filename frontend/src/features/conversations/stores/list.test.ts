@@ -31,6 +31,7 @@ describe('the list', () => {
     expect(ids(writing)).toEqual(['b', 'a'])
     expect(isRunningIn(writing, writing.items[0]!)).toBe(true)
     expect(withFrame(writing, event('text'), '').list).toBe(writing)
+    expect(isRunningIn(withFrame(list(item('b')), event('text'), '').list, item('b'))).toBe(true)
     const ended = withFrame(writing, event('finished'), '').list
     expect(isRunningIn(ended, ended.items[0]!)).toBe(false)
   })

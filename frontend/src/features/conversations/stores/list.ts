@@ -48,7 +48,9 @@ export function withFrame(list: List, frame: ServerFrame, now: string): { list: 
     case 'turn.started': return begun(list, frame.turn, frame.conversation, now)
     case 'turn.event': {
       const last = frame.event.kind === 'finished' || frame.event.kind === 'failed'
-      return { list: last ? ended(list, frame.turn, frame.conversation) : list }
+      if (last) return { list: ended(list, frame.turn, frame.conversation) }
+      // After a reconnect the events themselves say who is still writing.
+      return { list: frame.turn in list.running ? list : { ...list, running: { ...list.running, [frame.turn]: frame.conversation } } }
     }
     default: return { list }
   }
