@@ -214,7 +214,7 @@ export class Chat {
 
   private missed(): void {
     this.stale = true
-    if (this.watched) this.freshen()
+    this.freshen() // also when nobody looks: the list's dot wants to know the end
   }
 
   private event(frame: Frame<'turn.event'>): void {
