@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from django.db.models import QuerySet
 
 from accounts.credentials import Credential, credential_resolve, credential_valid
-from accounts.models import ApiKey, SiteSettings, User
+from accounts.models import ApiKey, SiteSettings, TokenFamily, User
 
 __all__ = [
     "Credential",
@@ -15,6 +16,7 @@ __all__ = [
     "api_key_list",
     "credential_resolve",
     "credential_valid",
+    "credentials_ended",
     "house_state",
 ]
 
@@ -37,3 +39,22 @@ def house_state() -> HouseState:
 def api_key_list(*, user: User) -> QuerySet[ApiKey]:
     """Newest first, without revoked ones."""
     return ApiKey.objects.filter(user=user, revoked_at=None)
+
+
+def credentials_ended(credentials: Iterable[Credential]) -> set[Credential]:
+    """Those that let nobody in any more (family or key ended, user gone or shut out); two queries at most.
+
+    Expiry of an access token does not count: a socket belongs to its family.
+    """
+    asked = set(credentials)
+    families = {c.family_id for c in asked if c.family_id}
+    keys = {c.key_id for c in asked if c.key_id}
+    alive: set[str] = set()
+    entering = {"user__is_active": True, "user__is_approved": True}
+    if families:
+        found = TokenFamily.objects.filter(pk__in=families, ended_at=None, **entering)
+        alive.update(found.values_list("pk", flat=True))
+    if keys:
+        found_keys = ApiKey.objects.filter(pk__in=keys, revoked_at=None, **entering)
+        alive.update(found_keys.values_list("pk", flat=True))
+    return {c for c in asked if (c.family_id or c.key_id) not in alive}

@@ -1,0 +1,3 @@
+"""What start.py and containers run."""
+
+from config.settings.base import *  # noqa: F403
