@@ -91,9 +91,7 @@ def start(args: argparse.Namespace) -> int:
         supervisor.end_leftovers(place)
         problem = state.port_problem(place.host, place.port)
         if problem:
-            raise LauncherError(
-                f"{problem}. Choose another with --port, as --port {place.port + 1 if place.port < 65535 else 8000}"
-            )
+            raise LauncherError(f"{problem}. Choose another with --port, as --port {place.port % 65535 + 1}")
         began = time.monotonic()
 
         def on_ready() -> None:

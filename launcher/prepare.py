@@ -174,16 +174,22 @@ def manage(place: Place, *words: str) -> list[str]:
 
 
 def static_files(place: Place) -> None:
-    """Everything the web process serves as files, in one folder of the checkout."""
+    """Everything the web process serves as files, in <data>/static."""
     dist = [file for file in (FRONTEND / "dist").rglob("*") if file.is_file()]
-    ours = [file for app in ROOT.glob("*/static") for file in app.rglob("*") if file.is_file()]
-    stamp = CACHE / "stamps" / "static"
+    ours = [
+        file
+        for app in ROOT.glob("*/apps.py")
+        for file in (app.parent / "static").rglob("*")
+        if file.is_file()
+    ]
+    stamp = place.data / "static" / ".collected"
     wanted = digest([*dist, *ours, *requirement_files("base.txt")], str(place.python))
-    if (ROOT / "staticfiles").exists() and fits(stamp, wanted):
+    if fits(stamp, wanted):
         return
-    with alone(CACHE / "prepare.lock"):
-        step(place, "Collecting static files", manage(place, "collectstatic", "--noinput", "--clear"))
-        put(stamp, wanted)
+    with alone(place.data / "run" / "prepare.lock"):
+        if not fits(stamp, wanted):
+            step(place, "Collecting static files", manage(place, "collectstatic", "--noinput", "--clear"))
+            put(stamp, wanted)
 
 
 def database(place: Place) -> None:

@@ -65,8 +65,6 @@ with open("calls.log", "a") as log:
     log.write(" ".join(sys.argv[1:]) + "\\n")
 if sys.argv[1] == "migrate":
     pathlib.Path(os.environ["HEARTH_DATA"], "db.sqlite3").touch()
-if sys.argv[1] == "collectstatic":
-    pathlib.Path("staticfiles").mkdir(exist_ok=True)
 if sys.argv[1] == "create_admin" and "taken" in sys.argv:
     sys.exit("That name is taken.")
 """,

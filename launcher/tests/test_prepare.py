@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import signal
@@ -77,13 +78,17 @@ def test_the_database_is_prepared_again_for_a_new_migration_or_a_missing_file(
 
 def test_static_files_follow_the_built_page(place: Place, steps: list[str], tmp_path: Path) -> None:
     (tmp_path / "frontend" / "dist").mkdir(parents=True)
-    (tmp_path / "staticfiles").mkdir()
     prepare.static_files(place)
     prepare.static_files(place)
     assert len(steps) == 1
     (tmp_path / "frontend" / "dist" / "index.html").write_text("new")
     prepare.static_files(place)
     assert len(steps) == 2
+    # Each data folder has its own.
+    other = dataclasses.replace(place, data=tmp_path / "other")
+    other.make()
+    prepare.static_files(other)
+    assert len(steps) == 3
 
 
 def test_the_page_is_built_again_when_a_source_changed(
