@@ -22,7 +22,9 @@ session.subscribe(() => {
 
 window.addEventListener('storage', (event) => {
   if (event.key !== KEY && event.key !== null) return
-  session.set(parseJson<Session>(local.get(KEY)))
+  const kept = parseJson<Session>(local.get(KEY))
+  session.set(kept)
+  if (!kept) eraseTraces() // this tab may have written after the other one erased
 })
 
 export function adopt(tokens: Tokens, user: User | null = session.get()?.user ?? null): void {
@@ -32,6 +34,10 @@ export function adopt(tokens: Tokens, user: User | null = session.get()?.user ??
 /** Everything this browser kept about the person goes with the session. */
 export function forget(): void {
   session.set(null)
+  eraseTraces()
+}
+
+function eraseTraces(): void {
   local.erase('hearth.snap.', 'hearth.list.', 'hearth.draft.')
 }
 
