@@ -192,11 +192,18 @@ def static_files(place: Place) -> None:
             put(stamp, wanted)
 
 
+def settings() -> list[str]:
+    """What the environment says to Hearth, as `NAME=value`."""
+    ours = ("DATABASE_URL", "REDIS_URL", "SERVER")
+    return sorted(f"{n}={v}" for n, v in os.environ.items() if n in ours or n.startswith("HEARTH_"))
+
+
 def database(place: Place) -> None:
     """The tables of this data folder's database, and what the first start puts into them."""
     migrations = [file for app in ROOT.glob("*/migrations") for file in app.glob("*.py")]
     address = os.environ.get("DATABASE_URL", "")
-    wanted = digest([*migrations, *requirement_files("base.txt")], address, sys.version)
+    # With the settings in the stamp, a new value is read once here, where a wrong one stops the start.
+    wanted = digest([*migrations, *requirement_files("base.txt")], *settings(), sys.version)
     stamp = place.data / ".migrated"
 
     def done() -> bool:

@@ -54,7 +54,7 @@ def test_a_digest_sees_names_contents_and_words(tmp_path: Path) -> None:
     assert prepare.digest([two, one]) == prepare.digest([one, two])
 
 
-def test_the_database_is_prepared_again_for_a_new_migration_or_a_missing_file(
+def test_the_database_is_looked_at_again_when_anything_about_it_changed(
     place: Place, steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -74,6 +74,10 @@ def test_the_database_is_prepared_again_for_a_new_migration_or_a_missing_file(
     prepare.database(place)
     prepare.database(place)
     assert len(steps) == 4
+    # Any setting: manage.py reads them all, so a wrong one stops the start here.
+    monkeypatch.setenv("SERVER", "apache")
+    prepare.database(place)
+    assert len(steps) == 5
 
 
 def test_static_files_follow_the_built_page(place: Place, steps: list[str], tmp_path: Path) -> None:
