@@ -1,5 +1,5 @@
-import { connectChats, forgetChats } from '@/features/chat/stores/chats'
-import { connectConversations } from '@/features/conversations/stores/conversations'
+import { connectChats, followChat, forgetChats } from '@/features/chat/stores/chats'
+import { connectConversations, conversations } from '@/features/conversations/stores/conversations'
 import { connectModels } from '@/features/models/stores/models'
 import { currentPath, navigate } from '@/shared/router'
 import { socket } from '@/shared/socket'
@@ -13,6 +13,7 @@ export function connectHouse(refused: (failure: Failure) => void): () => void {
       named: (_chat, conversation) => { if (currentPath() === '/') navigate(`/c/${encodeURIComponent(conversation)}`, { replace: true }) },
       refused,
     }),
+    followRunning(),
     connectConversations(),
     connectModels(),
   ]
@@ -22,4 +23,14 @@ export function connectHouse(refused: (failure: Failure) => void): () => void {
     for (const stop of stops) stop()
     forgetChats()
   }
+}
+
+/** Answers that were being written before this page came: their dots must go out when they end. */
+function followRunning(): () => void {
+  let known = new Set<string>()
+  return conversations.subscribe(() => {
+    const running = conversations.get().items.filter((item) => item.running).map((item) => item.id)
+    for (const id of running) if (!known.has(id)) followChat(id)
+    known = new Set(running)
+  })
 }

@@ -20,7 +20,7 @@ export function PartView({ part, parts, live }: { part: Part; parts: Part[]; liv
 function Thoughts({ part, live }: { part: ReasoningPart; live: boolean }) {
   const { t } = useT()
   const [chosen, setChosen] = useState<boolean | null>(null)
-  const title = part.seconds ? t('chat.thoughtsSeconds', { seconds: part.seconds }) : t('chat.thoughts')
+  const title = part.seconds ? t('chat.thoughtsSeconds', { seconds: Math.max(1, Math.round(part.seconds)) }) : t('chat.thoughts')
   return (
     <Think className="thoughts" title={title} loading={live} expanded={chosen ?? live} onExpand={setChosen}>
       <div className="thoughts-text">{part.text.trim()}</div>

@@ -54,6 +54,12 @@ export function chatOf(conversation: string | null): Chat {
   return chat
 }
 
+/** Watches what is written there, though nobody has opened it, so that its end is known. */
+export function followChat(conversation: string): void {
+  const chat = chatOf(conversation)
+  if (!chat.busy) void chat.read()
+}
+
 function trim(): void {
   for (const [id, chat] of open) {
     if (open.size <= KEEP) return
@@ -83,7 +89,7 @@ export function connectChats(hooks: { named: (chat: Chat, conversation: string) 
       const owners = all().filter((chat) => chat.owns(frame))
       for (const chat of owners) chat.receive(frame)
       // Another tab writes in a conversation that is not open here: watch it too, so that its end is known.
-      if (frame.type === 'turn.started' && owners.length === 0 && !blank?.busy) void chatOf(frame.conversation).read()
+      if (frame.type === 'turn.started' && owners.length === 0 && !blank?.busy) followChat(frame.conversation)
     }),
     onSocketOpen(() => { for (const chat of all()) chat.reconnected() }),
   ]

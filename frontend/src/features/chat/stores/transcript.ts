@@ -29,7 +29,10 @@ export const textOf = (message: Message): string => message.parts.map((part) => 
 export const runningEntry = (transcript: Transcript): Entry | undefined => transcript.entries.findLast((entry) => isRunning(entry))
 
 export function entryOf(message: Message): Entry {
-  const live = message.turn ? { turn: message.turn.id, seq: message.turn.seq, phase: null, thinkingSince: null } : null
+  const last = message.parts.at(-1)
+  // When its thinking began is not on the wire; what is counted is how long we have watched it.
+  const thinkingSince = message.turn && last?.type === 'reasoning' && !last.seconds ? Date.now() : null
+  const live = message.turn ? { turn: message.turn.id, seq: message.turn.seq, phase: null, thinkingSince } : null
   return { key: message.id, message, live, ended: null, reason: null, failure: message.error ?? null, delivery: null }
 }
 
