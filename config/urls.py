@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from conversations.views import chat
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.views import page
+from conversations.views import chat
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -1,0 +1,245 @@
+"""`/ws/chat/`: one socket for all of a user's conversations. Parses, calls, sends; turns run elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.utils.translation import gettext as _
+
+from accounts.sockets import PROTOCOL, authenticate_socket, origin_allowed
+from config.db import in_db
+from config.errors import AppError
+from conversations import frames, services
+from conversations.doors import doorkeeper
+from conversations.event_log import follow, watch_check
+from conversations.notices import group_of, notify
+from conversations.runner import runner
+from conversations.selectors import conversation_dict, conversation_get, turn_get
+from conversations.services import Ask, Begun
+from models_registry.live import board
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_EVERY = 15.0
+#: A client that takes nothing for this long is cut off; it comes back with its seq (seconds).
+STUCK_AFTER = 30.0
+MOST_FRAMES_AT_ONCE = 32
+UNAUTHORIZED = 4401
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._hints: dict[str, str] = {}
+        self._hinted = asyncio.Event()
+        self._sending = 0
+        self._moved = time.monotonic()
+        self._leave: list[Any] = []
+        self._busy = asyncio.Semaphore(MOST_FRAMES_AT_ONCE)
+        if not origin_allowed(self.scope):
+            await self.close()  # before the accept: the upgrade itself is refused with 403
+            return
+        offered = PROTOCOL in (self.scope.get("subprotocols") or [])
+        try:
+            user, credential = await in_db(authenticate_socket, self.scope)
+        except AppError:
+            # A close before the accept would reach a browser as 1006, which says nothing.
+            await self.accept(PROTOCOL if offered else None)
+            await self.close(UNAUTHORIZED)
+            return
+        self.user_id: str = user.pk
+        await self.accept(PROTOCOL)
+        runner.ensure_started()
+        await self.channel_layer.group_add(group_of(self.user_id), self.channel_name)
+        self._leave = [
+            doorkeeper.enter(credential, lambda: self._spawn(self.close(UNAUTHORIZED))),
+            board.subscribe(self._model_changed),
+        ]
+        self._spawn(self._send_hints())
+        self._spawn(self._beat())
+
+    async def disconnect(self, code: int) -> None:
+        for leave in self._leave:
+            leave()
+        if hasattr(self, "user_id"):
+            await self.channel_layer.group_discard(group_of(self.user_id), self.channel_name)
+        for task in [*self._watches.values(), *self._tasks]:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if not hasattr(self, "user_id"):
+            return
+        # A slow database must not make a stop wait behind a start; the semaphore bounds one client's work.
+        await self._busy.acquire()
+        self._spawn(self._handle(text_data)).add_done_callback(lambda _done: self._busy.release())
+
+    async def _handle(self, text: str | None) -> None:
+        try:
+            frame = frames.parse(text)
+            await self._dispatch(frame)
+        except AppError as error:
+            about = frames.identity(text) if text and len(text) <= frames.LONGEST_FRAME else {}
+            await self._send(frames.dump(frames.error_frame(error, about)))
+        except Exception:
+            log.exception("A frame could not be handled")
+            broken = AppError("server_error", _("Something went wrong on the server."))
+            about = frames.identity(text)
+            await self._send(frames.dump(frames.error_frame(broken, about)))
+
+    async def _dispatch(self, frame: frames.Frame) -> None:
+        kind = frame["type"]
+        if kind == "ping":
+            await self._send(frames.dump({"type": "pong", "t": frame.get("t")}))
+        elif kind == "turn.stop":
+            turn = await in_db(turn_get, self.user_id, frame["turn"])
+            await runner.stop(turn.pk)
+        elif kind == "turn.watch":
+            turn = await in_db(turn_get, self.user_id, frame["turn"])
+            await in_db(watch_check, turn, frame["after_seq"])
+            self._watch(turn.pk, turn.conversation_id, frame["after_seq"])
+        elif kind == "turn.confirm":
+            await in_db(turn_get, self.user_id, frame["turn"])
+            raise AppError("nothing_to_confirm", _("This turn asks nothing."))
+        else:
+            await self._begin(frame)
+
+    async def _begin(self, frame: frames.Frame) -> None:
+        kind = frame["type"]
+        ask = Ask(
+            user_id=self.user_id,
+            client_id=frame["client_id"],
+            model=frame.get("model"),
+            task=frame.get("task"),
+            params=frame.get("params"),
+        )
+        if kind == "turn.start":
+            begun = await in_db(
+                services.turn_start, ask, conversation_id=frame["conversation"], content=frame["content"]
+            )
+        elif kind == "turn.edit":
+            begun = await in_db(
+                services.turn_edit, ask, message_id=frame["message"], content=frame["content"]
+            )
+        elif kind == "turn.retry":
+            begun = await in_db(services.turn_retry, ask, message_id=frame["message"])
+        else:
+            begun = await in_db(services.turn_continue, ask, message_id=frame["message"])
+        if begun.created:
+            runner.launch(begun.turn)
+        accepted = {"type": "turn.accepted", "client_id": frame["client_id"], **begun.accepted()}
+        await self._send(frames.dump(accepted))
+        self._watch(begun.turn, begun.conversation, 0)
+        if begun.created:
+            await self._announce(begun)
+
+    async def _announce(self, begun: Begun) -> None:
+        await announce(self.user_id, begun)
+
+    def _watch(self, turn_id: str, conversation_id: str, after: int) -> None:
+        """A second watch of the same turn moves the cursor."""
+        old = self._watches.pop(turn_id, None)
+        if old is not None:
+            old.cancel()
+        task = asyncio.create_task(self._forward(turn_id, conversation_id, after), name=f"watch-{turn_id}")
+        self._watches[turn_id] = task
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if self._watches.get(turn_id) is done:
+                del self._watches[turn_id]
+            if not done.cancelled() and done.exception() is not None:
+                log.debug("A watch ended: %s", done.exception())
+
+        task.add_done_callback(ended)
+
+    async def _forward(self, turn_id: str, conversation_id: str, after: int) -> None:
+        async for events in follow(turn_id, after):
+            for event in events:
+                await self._send(frames.event_frame(turn_id, conversation_id, event))
+
+    async def user_notice(self, message: dict[str, Any]) -> None:
+        frame = message["frame"]
+        about = frame.get("turn") or frame.get("conversation", {}).get("id", "")
+        self._hint(f"{frame['type']} {about}", frame)
+
+    def _model_changed(self, state: dict[str, Any]) -> None:
+        frame = {
+            "type": "model.changed",
+            "model": state["model"],
+            "state": state["state"],
+            "progress": state["progress"],
+            "error": state["error"],
+        }
+        self._hint(f"model {state['model']}", frame)
+
+    def _hint(self, about: str, frame: dict[str, Any]) -> None:
+        """Only the newest hint about one thing waits, so a slow reader costs no memory."""
+        self._hints[about] = frames.dump(frame)
+        self._hinted.set()
+
+    async def _send_hints(self) -> None:
+        while True:
+            await self._hinted.wait()
+            self._hinted.clear()
+            waiting, self._hints = self._hints, {}
+            for frame in waiting.values():
+                await self._send(frame)
+
+    async def _beat(self) -> None:
+        due = time.monotonic() + HEARTBEAT_EVERY
+        while True:
+            await asyncio.sleep(5)
+            now = time.monotonic()
+            if self._sending and now - self._moved > STUCK_AFTER:
+                abort = self.scope.get("hearth.abort")
+                if abort is not None:
+                    abort()
+                return
+            if now >= due - 2.5:
+                due = now + HEARTBEAT_EVERY
+                if not self._sending:
+                    await self._send(frames.dump({"type": "heartbeat", "t": time.time()}))
+
+    async def _send(self, text: str) -> None:
+        if not self._sending:
+            self._moved = time.monotonic()
+        self._sending += 1
+        try:
+            await self.base_send({"type": "websocket.send", "text": text})
+        finally:
+            self._sending -= 1
+            self._moved = time.monotonic()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # The client went while something was being sent to it.
+            log.debug("A task of a socket ended: %s", task.exception())
+
+
+async def announce(user_id: str, begun: Begun) -> None:
+    """Tell all of the user's sockets, so that another tab can watch."""
+    conversation = await in_db(conversation_get, user_id, begun.conversation)
+    if conversation.is_test:
+        return
+    started = {
+        "type": "turn.started",
+        "turn": begun.turn,
+        "conversation": begun.conversation,
+        "assistant_message": begun.assistant_message,
+    }
+    await notify(user_id, started)
+    changed = conversation_dict(conversation) | {"running": True}
+    await notify(user_id, {"type": "conversation.changed", "conversation": changed})

@@ -1,0 +1,72 @@
+"""The newest events of the turns that this process makes, kept in memory for those who watch them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+LONGEST = 4096
+
+
+class Logged(NamedTuple):
+    """A stored event. `data` is its JSON as clients get it, `kind` included."""
+
+    seq: int
+    kind: str
+    data: str
+
+
+class Tail:
+    """`after` answers from memory or says None (ask the database); `changed` waits for the next event."""
+
+    def __init__(self, last: int = 0) -> None:
+        self.last = last
+        self.ended = False
+        self._events: list[Logged] = []
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def push(self, events: list[Logged]) -> None:
+        self._events += events
+        self.last = events[-1].seq
+        if len(self._events) > 2 * LONGEST:
+            del self._events[:-LONGEST]
+        self._wake()
+
+    def end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    def after(self, seq: int) -> list[Logged] | None:
+        if seq >= self.last:
+            return []
+        if not self._events or self._events[0].seq > seq + 1:
+            return None
+        return self._events[seq + 1 - self._events[0].seq :]
+
+    async def changed(self, seq: int, timeout: float) -> bool:
+        """True when there is more than `seq`, or the turn has left this process; False after `timeout` s."""
+        if self.last > seq or self.ended:
+            return True
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        handle = asyncio.get_running_loop().call_later(timeout, waiting.cancel)
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            return False
+        finally:
+            handle.cancel()
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+        return True
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+tails: dict[str, Tail] = {}

@@ -1,0 +1,314 @@
+"""Writing conversations and beginning turns. Everything here is one short transaction."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from config.errors import AppError
+from conversations.event_log import first_event
+from conversations.models import Conversation, Message, Turn
+from conversations.params import params_check
+from conversations.parts import Part, content_parts, text_of
+from conversations.process import OWNER
+from conversations.selectors import conversation_get, message_get, tree_get
+from models_registry.selectors import model_resolve
+
+#: How long a process may keep a turn without a sign of life (seconds); renewed several times within it.
+LEASE = 15.0
+TITLE_LENGTH = 60
+LONGEST_CLIENT_ID = 64
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What `turn.accepted` says. `created` is False for a repeated client_id."""
+
+    turn: str
+    conversation: str
+    user_message: str | None
+    assistant_message: str
+    created: bool
+
+    def accepted(self) -> dict[str, Any]:
+        return {
+            "turn": self.turn,
+            "conversation": self.conversation,
+            "user_message": self.user_message,
+            "assistant_message": self.assistant_message,
+        }
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What comes with every way to begin a turn."""
+
+    user_id: str
+    client_id: str | None = None
+    model: str | None = None
+    task: str | None = None
+    params: dict[str, Any] | None = None
+    echo: dict[str, Any] | None = None
+
+    def check(self) -> dict[str, Any]:
+        """The turn's options. Raises AppError."""
+        if self.task not in (None, "chat"):
+            raise AppError(
+                "unsupported_task",
+                _("This task is not served yet: %(task)s.") % {"task": str(self.task)[:40]},
+            )
+        options: dict[str, Any] = {"params": params_check(self.params)}
+        if self.echo is not None:
+            options["echo"] = self.echo
+        return options
+
+
+def conversation_create(user_id: str, values: dict[str, Any]) -> Conversation:
+    return Conversation.objects.create(user_id=user_id, **_resolved(values))
+
+
+def conversation_update(conversation: Conversation, values: dict[str, Any]) -> Conversation:
+    for name, value in _resolved(values).items():
+        setattr(conversation, name, value)
+    conversation.save(update_fields=list(_resolved(values)))
+    return conversation
+
+
+def _resolved(values: dict[str, Any]) -> dict[str, Any]:
+    found = dict(values)
+    if found.get("model") is not None:
+        found["model"] = model_resolve(found["model"])
+    if "params" in found:
+        found["params"] = params_check(found["params"])
+    return found
+
+
+def conversation_delete(conversation: Conversation) -> None:
+    conversation.delete()
+
+
+def active_set(conversation: Conversation, message_id: str) -> None:
+    """Show the branch through this message. Raises NotFound."""
+    message = message_get(conversation.user_id, message_id)
+    if message.conversation_id != conversation.pk:
+        raise AppError("not_found", _("There is no such message."), status=404)
+    conversation.active_leaf = tree_get(conversation.pk).newest_leaf(message_id)
+    conversation.save(update_fields=["active_leaf"])
+
+
+def turn_start(ask: Ask, *, conversation_id: str | None, content: Any, is_test: bool = False) -> Begun:
+    """A new user message and the answer to it. Raises AppError."""
+    parts = content_parts(content)
+    options = ask.check()
+
+    def begin() -> Begun:
+        if conversation_id is None:
+            conversation = Conversation(user_id=ask.user_id, is_test=is_test)
+        else:
+            conversation = _locked(ask.user_id, conversation_id)
+        model_id = _model_id(ask, conversation)
+        if conversation_id is None:
+            # Only a model that was named stays with the conversation; others follow the default.
+            conversation.model_id = model_id if ask.model else None
+            conversation.title = _title(parts)
+            conversation.save(force_insert=True)
+        elif not conversation.title:
+            conversation.title = _title(parts)
+        question = _user_message(conversation, conversation.active_leaf or None, parts)
+        return _answer(ask, options, conversation, question, model_id)
+
+    return _once(ask, begin)
+
+
+def turn_edit(ask: Ask, *, message_id: str, content: Any) -> Begun:
+    """A new sibling of a user message, then an answer. Raises AppError."""
+    parts = content_parts(content)
+    options = ask.check()
+
+    def begin() -> Begun:
+        message = _message_of(ask, message_id, Message.Role.USER)
+        conversation = _locked(ask.user_id, message.conversation_id)
+        question = _user_message(conversation, message.parent_id, parts)
+        return _answer(ask, options, conversation, question, _model_id(ask, conversation))
+
+    return _once(ask, begin)
+
+
+def turn_retry(ask: Ask, *, message_id: str) -> Begun:
+    """A new sibling of an assistant message. Raises AppError."""
+    options = ask.check()
+
+    def begin() -> Begun:
+        message = _message_of(ask, message_id, Message.Role.ASSISTANT)
+        conversation = _locked(ask.user_id, message.conversation_id)
+        question = message.parent
+        if question is None:
+            raise AppError("not_found", _("There is no such message."), status=404)
+        return _answer(ask, options, conversation, question, _model_id(ask, conversation))
+
+    return _once(ask, begin)
+
+
+def turn_continue(ask: Ask, *, message_id: str) -> Begun:
+    """A new turn that goes on in the same assistant message, with the model that began it. Raises AppError."""
+    options = ask.check() | {"goes_on": True}
+
+    def begin() -> Begun:
+        message = _message_of(ask, message_id, Message.Role.ASSISTANT)
+        conversation = _locked(ask.user_id, message.conversation_id)
+        Message.objects.filter(pk=message.pk).update(status=Message.Status.STREAMING, error=None)
+        model_id = message.model_id or _model_id(ask, conversation)
+        return _turn(ask, options, conversation, message.parent_id, message.pk, model_id)
+
+    return _once(ask, begin)
+
+
+def turn_request_stop(turn_id: str) -> None:
+    """For a turn that another process makes: its owner looks, or whoever takes it over."""
+    Turn.objects.filter(pk=turn_id, state=Turn.State.RUNNING).update(stop_requested=True)
+
+
+def turns_renew(turn_ids: list[str]) -> set[str]:
+    """Keep this process' leases; returns the turns of these that somebody asked to stop."""
+    mine = Turn.objects.filter(pk__in=turn_ids, owner=OWNER, state=Turn.State.RUNNING)
+    mine.update(lease_until=time.time() + LEASE)
+    return set(mine.filter(stop_requested=True).values_list("pk", flat=True))
+
+
+def turn_take(turn: Turn) -> bool:
+    """Become the owner; False when another process was faster."""
+    changed = Turn.objects.filter(pk=turn.pk, epoch=turn.epoch, state=Turn.State.RUNNING).update(
+        owner=OWNER, epoch=turn.epoch + 1, lease_until=time.time() + LEASE
+    )
+    return changed == 1
+
+
+def turns_release(turn_ids: list[str]) -> None:
+    """Leave these to whoever comes next, at once."""
+    Turn.objects.filter(pk__in=turn_ids, owner=OWNER, state=Turn.State.RUNNING).update(
+        owner="", lease_until=0
+    )
+
+
+def _once(ask: Ask, begin: Any) -> Begun:
+    """The same client_id never makes two turns, also when both come at once."""
+    if ask.client_id is not None and not 0 < len(ask.client_id) <= LONGEST_CLIENT_ID:
+        raise AppError(
+            "invalid",
+            _("Some fields are not right."),
+            {
+                "fields": {
+                    "client_id": [_("This is a text of 1 to %(n)s characters.") % {"n": LONGEST_CLIENT_ID}]
+                }
+            },
+        )
+    known = _known(ask)
+    if known is not None:
+        return known
+    try:
+        with transaction.atomic():
+            begun: Begun = begin()
+            return begun
+    except (IntegrityError, AppError):
+        known = _known(ask)
+        if known is None:
+            raise
+        return known
+
+
+def _known(ask: Ask) -> Begun | None:
+    if ask.client_id is None:
+        return None
+    turn = Turn.objects.filter(user_id=ask.user_id, client_id=ask.client_id).first()
+    return turn and Begun(turn.pk, turn.conversation_id, turn.user_message_id, turn.message_id, created=False)
+
+
+def _locked(user_id: str, conversation_id: str) -> Conversation:
+    """The conversation, held for this transaction. Raises NotFound, or "conversation_busy" (409)."""
+    found = Conversation.objects.select_for_update().filter(user_id=user_id, pk=conversation_id).first()
+    conversation = found or conversation_get(user_id, conversation_id)
+    turn = Turn.objects.filter(conversation=conversation, state=Turn.State.RUNNING).first()
+    if turn is not None:
+        raise AppError(
+            "conversation_busy",
+            _("An answer is still being written in this conversation."),
+            {"turn": turn.pk},
+            status=409,
+        )
+    return conversation
+
+
+def _message_of(ask: Ask, message_id: str, role: str) -> Message:
+    message = message_get(ask.user_id, message_id)
+    if message.role != role:
+        raise AppError("wrong_role", _("This cannot be done with that message."), {"role": message.role})
+    return message
+
+
+def _model_id(ask: Ask, conversation: Conversation) -> str | None:
+    if ask.echo is not None:
+        return None
+    if ask.model is None and conversation.model_id is not None:
+        return str(conversation.model_id)
+    return str(model_resolve(ask.model).pk)
+
+
+def _title(parts: list[Part]) -> str:
+    first = text_of(parts).strip().splitlines()[0].strip()
+    return first if len(first) <= TITLE_LENGTH else first[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def _user_message(conversation: Conversation, parent_id: str | None, parts: list[Part]) -> Message:
+    return Message.objects.create(
+        conversation=conversation,
+        parent_id=parent_id,
+        role=Message.Role.USER,
+        parts=parts,
+        text=text_of(parts),
+    )
+
+
+def _answer(
+    ask: Ask, options: dict[str, Any], conversation: Conversation, question: Message, model_id: str | None
+) -> Begun:
+    message = Message.objects.create(
+        conversation=conversation,
+        parent=question,
+        role=Message.Role.ASSISTANT,
+        status=Message.Status.STREAMING,
+        model_id=model_id,
+    )
+    return _turn(ask, options, conversation, question.pk, message.pk, model_id)
+
+
+def _turn(
+    ask: Ask,
+    options: dict[str, Any],
+    conversation: Conversation,
+    question_id: str | None,
+    message_id: str,
+    model_id: str | None,
+) -> Begun:
+    conversation.active_leaf = message_id
+    conversation.updated = timezone.now()
+    if ask.model is not None and conversation.model_id != model_id:
+        conversation.model_id = model_id
+    conversation.save(update_fields=["active_leaf", "updated", "title", "model"])
+    turn = Turn.objects.create(
+        conversation=conversation,
+        user_id=ask.user_id,
+        user_message_id=question_id,
+        message_id=message_id,
+        client_id=ask.client_id,
+        model_id=model_id,
+        options=options,
+        owner=OWNER,
+        lease_until=time.time() + LEASE,
+    )
+    first_event(turn)
+    return Begun(turn.pk, conversation.pk, question_id, message_id, created=True)
