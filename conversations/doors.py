@@ -1,4 +1,4 @@
-"""Closes sockets whose credential has ended: at once when this process ended it, within a second otherwise."""
+"""Closes sockets whose credential has ended: at once when this process ended it, else within a second."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def watch_check(turn: Turn, after: int) -> None:
 
 
 async def follow(turn_id: str, after: int, idle: float = 15.0) -> AsyncIterator[list[Logged]]:
-    """Every event past `after`, once and in order, until the last; an empty list after `idle` s of silence."""
+    """Every event past `after`, once, in order, until the last; an empty list after `idle` s of silence."""
     loop = asyncio.get_running_loop()
     spoke = loop.time()
     while True:

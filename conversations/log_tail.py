@@ -43,13 +43,13 @@ class Tail:
             return None
         return self._events[seq + 1 - self._events[0].seq :]
 
-    async def changed(self, seq: int, timeout: float) -> bool:
-        """True when there is more than `seq`, or the turn has left this process; False after `timeout` s."""
+    async def changed(self, seq: int, within: float) -> bool:
+        """True when there is more than `seq`, or the turn has left this process; False after `within` s."""
         if self.last > seq or self.ended:
             return True
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
-        handle = asyncio.get_running_loop().call_later(timeout, waiting.cancel)
+        handle = asyncio.get_running_loop().call_later(within, waiting.cancel)
         try:
             await waiting
         except asyncio.CancelledError:

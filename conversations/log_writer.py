@@ -1,8 +1,8 @@
 """One writer per process: it commits the events of all running turns together.
 
-While one commit is under way, what comes meanwhile waits, and the next commit carries all of it: at once when
-idle, in groups under load, and no timer. Each row is inserted only while its turn still has the epoch that the
-caller names, so an owner whose lease went to another cannot write.
+While one commit is under way, what comes meanwhile waits, and the next commit carries all of it: at once
+when idle, in groups under load, and no timer. Each row is inserted only while its turn still has the epoch
+that the caller names, so an owner whose lease went to another cannot write.
 """
 
 from __future__ import annotations

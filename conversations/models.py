@@ -123,7 +123,7 @@ class Turn(models.Model):
 
 
 class Event(models.Model):
-    """One line of a turn's log. `data` is the event's JSON as clients get it; `raw` is the model's own text."""
+    """One line of a turn's log. `data` is the event's JSON as clients get it, `raw` the model's own text."""
 
     turn = models.ForeignKey(Turn, models.CASCADE, related_name="events")
     seq = models.PositiveIntegerField()

@@ -7,14 +7,15 @@ import logging
 import time
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from config.db import in_db
 from conversations import event_log
 from conversations.event_log import tails
 from conversations.models import Conversation, Event, Message, Turn
-from conversations.parts import Folder
 from conversations.process import OWNER, is_gone
+from conversations.selectors import turn_fold
 from conversations.services import turn_request_stop, turn_take, turns_release, turns_renew
 from conversations.turn import Job, TurnRun, failure, job_read
 from models_registry.live import board, client
@@ -27,7 +28,7 @@ EVENTS_LIVE = timedelta(hours=24)
 
 
 class Runner:
-    """One per process; every method belongs to the event loop. Turns run detached from whoever started them."""
+    """One per process; every method belongs to the event loop. Turns run detached from who started them."""
 
     def __init__(self) -> None:
         self._runs: dict[str, TurnRun] = {}
@@ -149,9 +150,9 @@ def _take_over(mine: list[str]) -> list[str]:
     taken = []
     for turn in found.only("id", "owner", "epoch", "lease_until")[:200]:
         # Ours but not among our tasks: a turn that is about to be launched, unless its lease ran out.
-        if (turn.owner != OWNER and is_gone(turn.owner)) or turn.lease_until < now:
-            if turn_take(turn):
-                taken.append(turn.pk)
+        left = (turn.owner != OWNER and is_gone(turn.owner)) or turn.lease_until < now
+        if left and turn_take(turn):
+            taken.append(turn.pk)
     return taken
 
 
@@ -163,13 +164,9 @@ def _fail(turn_id: str, error: Exception) -> None:
     newest = Event.objects.filter(turn=turn).order_by("-seq").values_list("seq", flat=True).first() or 0
     (row,) = event_log.rows_of(turn.pk, turn.epoch, newest + 1, [failure(error)])
     message = Message.objects.get(pk=turn.message_id)
-    from conversations.selectors import turn_fold
-
     folder, _seq, raw = turn_fold(turn, message)
-    from django.db import transaction
-
     with transaction.atomic():
-        event_log.turn_end(row, turn.message_id, folder or Folder(), raw)
+        event_log.turn_end(row, turn.message_id, folder, raw)
 
 
 def _prune() -> None:

@@ -92,7 +92,7 @@ def tree_get(conversation_id: str) -> Tree:
 def message_page(
     conversation: Conversation, *, before: str = "", limit: int = 50
 ) -> tuple[list[dict[str, Any]], str]:
-    """The active branch from its end, oldest first, and the id to name as `before` for the page above it ("": none)."""
+    """The active branch from its end, oldest first, and what to name as `before` for the page above it ("")."""
     tree = tree_get(conversation.pk)
     branch = tree.branch(conversation.active_leaf)
     if before in branch:
@@ -138,13 +138,14 @@ def turn_fold(turn: Turn, message: Message) -> tuple[Folder, int, str]:
     goes_on = bool(turn.options.get("goes_on"))
     folder = Folder(message.parts if goes_on else None)
     raw = [message.raw] if goes_on else []
-    seq = 0
+    last = 0
     for seq, data, piece, at in (
         Event.objects.filter(turn=turn).order_by("seq").values_list("seq", "data", "raw", "at").iterator(2000)
     ):
         folder.fold(orjson.loads(data), at)
         raw.append(piece)
-    return folder, seq, "".join(raw)
+        last = seq
+    return folder, last, "".join(raw)
 
 
 def conversation_dict(conversation: Conversation) -> dict[str, Any]:

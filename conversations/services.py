@@ -155,7 +155,7 @@ def turn_retry(ask: Ask, *, message_id: str) -> Begun:
 
 
 def turn_continue(ask: Ask, *, message_id: str) -> Begun:
-    """A new turn that goes on in the same assistant message, with the model that began it. Raises AppError."""
+    """A new turn that goes on in the same assistant message, with the model that began it."""
     options = ask.check() | {"goes_on": True}
 
     def begin() -> Begun:
@@ -190,9 +190,7 @@ def turn_take(turn: Turn) -> bool:
 
 def turns_release(turn_ids: list[str]) -> None:
     """Leave these to whoever comes next, at once."""
-    Turn.objects.filter(pk__in=turn_ids, owner=OWNER, state=Turn.State.RUNNING).update(
-        owner="", lease_until=0
-    )
+    Turn.objects.filter(pk__in=turn_ids, owner=OWNER).update(owner="", lease_until=0)
 
 
 def _once(ask: Ask, begin: Any) -> Begun:
