@@ -1,7 +1,8 @@
 import { EditOutlined, MenuOutlined } from '@ant-design/icons'
+import { App } from 'antd'
 import { useEffect } from 'react'
 import { useChatModel } from '@/app/useChatModel'
-import { conversations } from '@/features/conversations/stores/conversations'
+import { conversations, setModel } from '@/features/conversations/stores/conversations'
 import { ModelPicker } from '@/features/models/components/ModelPicker'
 import { useT } from '@/shared/i18n'
 import { tiny } from '@/shared/lib/media'
@@ -34,5 +35,11 @@ export function Header({ room, active, showMenu, onMenu }: Props) {
 
 function Picker({ active }: { active: string | null }) {
   const { chat, model, models } = useChatModel(active)
-  return <ModelPicker models={models} current={model} onPick={(id) => chat.pick.set(id)} />
+  const { problem } = useT()
+  const { message } = App.useApp()
+  const pick = (id: string) => {
+    chat.pick.set(id)
+    if (active !== null) setModel(active, id).catch((error: unknown) => void message.error(problem(error)))
+  }
+  return <ModelPicker models={models} current={model} onPick={pick} />
 }

@@ -1,5 +1,5 @@
 import { connectChats, followChat, forgetChats } from '@/features/chat/stores/chats'
-import { connectConversations, conversations } from '@/features/conversations/stores/conversations'
+import { connectConversations, conversations, setQuiet } from '@/features/conversations/stores/conversations'
 import { connectModels } from '@/features/models/stores/models'
 import { currentPath, navigate } from '@/shared/router'
 import { socket } from '@/shared/socket'
@@ -30,7 +30,7 @@ function followRunning(): () => void {
   let known = new Set<string>()
   return conversations.subscribe(() => {
     const running = conversations.get().items.filter((item) => item.running).map((item) => item.id)
-    for (const id of running) if (!known.has(id)) followChat(id)
+    for (const id of running) if (!known.has(id)) void followChat(id).then((busy) => { if (!busy) setQuiet(id) })
     known = new Set(running)
   })
 }

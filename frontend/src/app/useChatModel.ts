@@ -7,14 +7,13 @@ import { defaultModel, findModel, usable } from '@/features/models/stores/state'
 import { useStore } from '@/shared/lib/store'
 import type { Model } from '@/shared/types/wire'
 
-/** The chat at this address and the model that answers in it: picked by hand, else the last that answered, else the conversation's, else the default. */
+/** The chat at this address and the model that answers in it: picked by hand, else the conversation's, else the default. */
 export function useChatModel(conversation: string | null): { chat: Chat; model: Model | null; models: Model[] } {
   const chat = chatOf(conversation)
   const picked = useStore(chat.pick)
   const known = useStore(models)
   const list = useStore(conversations)
-  const lastRef = useStore({ get: () => chat.get().entries.findLast(({ message }) => message.role === 'assistant' && message.model)?.message.model ?? null, subscribe: chat.subscribe })
   const ownRef = list.items.find((item) => item.id === conversation)?.model
-  const model = findModel(known, picked) ?? findModel(known, lastRef) ?? findModel(known, ownRef) ?? defaultModel(known)
+  const model = findModel(known, picked) ?? findModel(known, ownRef) ?? defaultModel(known)
   return { chat, model, models: useMemo(() => usable(known), [known]) }
 }

@@ -96,6 +96,10 @@ export const en = {
   'chat.copyAnswer': 'Copy answer',
   'chat.copyMessage': 'Copy message',
   'chat.retry': 'Answer again',
+  'chat.continue': 'Continue',
+  'chat.previous': 'Previous version',
+  'chat.next': 'Next version',
+  'chat.version': 'Version {index} of {count}',
   'chat.retryWith': 'Answer again with',
   'chat.offline': 'Will be sent when the connection is back',
   'chat.sendFailed': 'Not sent: {message}',
@@ -141,6 +145,7 @@ export const en = {
   'status.fail.unavailable': 'the model service does not answer. It restarts by itself; answer again in a moment.',
   'status.fail.model_not_found': 'this model is no longer there. Choose another.',
   'status.fail.no_model': 'there is no model to answer yet. One can be added on the models page.',
+  'status.fail.conversation_busy': 'an answer is still being written here. Wait for it, or stop it.',
   'status.fail.plain': 'the model could not answer ({code}). Your message is kept.',
 
   'link.lost': 'Connection lost, trying again in {seconds} s',

@@ -98,6 +98,10 @@ export const zh: Record<keyof typeof en, string> = {
   'chat.copyAnswer': '复制回答',
   'chat.copyMessage': '复制消息',
   'chat.retry': '重新回答',
+  'chat.continue': '继续',
+  'chat.previous': '上一个版本',
+  'chat.next': '下一个版本',
+  'chat.version': '第 {index} 个版本，共 {count} 个',
   'chat.retryWith': '换模型重新回答',
   'chat.offline': '恢复连接后发送',
   'chat.sendFailed': '未发送：{message}',
@@ -143,6 +147,7 @@ export const zh: Record<keyof typeof en, string> = {
   'status.fail.unavailable': '模型服务没有回应。它会自动重启，请稍后重新回答。',
   'status.fail.model_not_found': '这个模型已经不在了。请换一个。',
   'status.fail.no_model': '还没有可以回答的模型。可以在模型页面添加。',
+  'status.fail.conversation_busy': '这里还有一个回答正在书写。请等它写完，或先停止它。',
   'status.fail.plain': '模型没能回答（{code}）。你的消息已保留。',
 
   'link.lost': '连接已断开，{seconds} 秒后重试',

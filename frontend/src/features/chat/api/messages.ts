@@ -9,3 +9,6 @@ export function loadMore(url: string): Promise<Page<Message>> {
   const { pathname, search } = new URL(url, location.origin)
   return api(pathname + search)
 }
+
+export const showMessage = (conversation: string, message: string): Promise<void> =>
+  api(`/api/conversations/${encodeURIComponent(conversation)}/active/`, { method: 'PATCH', body: { message } })

@@ -1,4 +1,4 @@
-import { CheckOutlined, CopyOutlined, DownOutlined, ReloadOutlined } from '@ant-design/icons'
+import { CaretRightOutlined, CheckOutlined, CopyOutlined, DownOutlined, LeftOutlined, ReloadOutlined, RightOutlined } from '@ant-design/icons'
 import { Button, Dropdown, Tooltip } from 'antd'
 import { memo } from 'react'
 import { tagOf, useT } from '@/shared/i18n'
@@ -9,9 +9,9 @@ import { isRunning, textOf, type Entry } from '../stores/transcript'
 import { PartView } from './PartView'
 import { StatusLine } from './StatusLine'
 
-interface Props { entry: Entry; models: Model[]; busy: boolean; fallbackModel: string; onRetry: (message: string, model?: string) => void }
+interface Props { entry: Entry; models: Model[]; busy: boolean; fallbackModel: string; onRetry: (message: string, model?: string) => void; onContinue: (message: string) => void; onShow: (message: string) => void }
 
-export const AssistantMessage = memo(function AssistantMessage({ entry, models, busy, fallbackModel, onRetry }: Props) {
+export const AssistantMessage = memo(function AssistantMessage({ entry, models, busy, fallbackModel, onRetry, onContinue, onShow }: Props) {
   const { t } = useT()
   const { message } = entry
   const running = isRunning(entry)
@@ -21,7 +21,7 @@ export const AssistantMessage = memo(function AssistantMessage({ entry, models, 
       {message.parts.map((part, index) => <PartView key={index} part={part} parts={message.parts} live={running && index === message.parts.length - 1} />)}
       <div className="answer-foot">
         <StatusLine entry={entry} model={model} />
-        {!running && <Actions entry={entry} models={models} model={model} busy={busy} onRetry={onRetry} />}
+        {!running && <Actions entry={entry} models={models} model={model} busy={busy} onRetry={onRetry} onContinue={onContinue} onShow={onShow} />}
       </div>
     </article>
   )
@@ -29,7 +29,7 @@ export const AssistantMessage = memo(function AssistantMessage({ entry, models, 
 
 const TROUBLED = ['interrupted', 'failed', 'stopped']
 
-function Actions({ entry, models, model, busy, onRetry }: Omit<Props, 'fallbackModel'> & { model: string }) {
+function Actions({ entry, models, model, busy, onRetry, onContinue, onShow }: Omit<Props, 'fallbackModel'> & { model: string }) {
   const { t } = useT()
   const [copied, copy] = useCopied()
   const { message } = entry
@@ -37,8 +37,10 @@ function Actions({ entry, models, model, busy, onRetry }: Omit<Props, 'fallbackM
   const troubled = TROUBLED.includes(message.status)
   const retry = (id?: string) => onRetry(message.id, id)
   const others = models.map((other) => ({ key: other.id, label: `${other.name} · ${t(`models.state.${other.state}`)}` }))
+  const canGoOn = message.status !== 'failed' && troubled && models.some((other) => other.id === message.model && other.capabilities?.includes('continue'))
   return (
     <div className={troubled ? 'actions actions-shown' : 'actions'}>
+      {canGoOn && <Button size="small" type="primary" icon={<CaretRightOutlined />} disabled={busy} onClick={() => onContinue(message.id)} data-testid="continue">{t('chat.continue')}</Button>}
       {troubled
         ? <Button size="small" icon={<ReloadOutlined />} disabled={busy} onClick={() => retry()} data-testid="retry">{t('chat.retry')}</Button>
         : <IconButton size="small" label={t('chat.retry')} icon={<ReloadOutlined />} disabled={busy} onClick={() => retry()} data-testid="retry" />}
@@ -48,8 +50,23 @@ function Actions({ entry, models, model, busy, onRetry }: Omit<Props, 'fallbackM
         </Dropdown>
       )}
       {text && <IconButton size="small" label={copied ? t('common.copied') : t('chat.copyAnswer')} icon={copied ? <CheckOutlined /> : <CopyOutlined />} onClick={() => void copy(text)} />}
+      <Versions id={message.id} siblings={message.siblings} busy={busy} onShow={onShow} />
       <Facts model={model} usage={message.usage} created={message.created} />
     </div>
+  )
+}
+
+function Versions({ id, siblings, busy, onShow }: { id: string; siblings: string[]; busy: boolean; onShow: (message: string) => void }) {
+  const { t } = useT()
+  const at = siblings.indexOf(id)
+  if (siblings.length < 2 || at < 0) return null
+  const [before, after] = [siblings[at - 1], siblings[at + 1]]
+  return (
+    <span className="versions">
+      <IconButton size="small" label={t('chat.previous')} icon={<LeftOutlined />} disabled={busy || !before} onClick={() => before && onShow(before)} />
+      <span aria-label={t('chat.version', { index: at + 1, count: siblings.length })}>{at + 1}/{siblings.length}</span>
+      <IconButton size="small" label={t('chat.next')} icon={<RightOutlined />} disabled={busy || !after} onClick={() => after && onShow(after)} />
+    </span>
   )
 }
 

@@ -1,5 +1,5 @@
 import { ArrowDownOutlined } from '@ant-design/icons'
-import { Button, Result, Skeleton } from 'antd'
+import { App, Button, Result, Skeleton } from 'antd'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useT } from '@/shared/i18n'
 import { useStore } from '@/shared/lib/store'
@@ -18,12 +18,14 @@ interface Props { chat: Chat; models: Model[]; model: Model | null; userName: st
 
 /** One conversation: its messages, and the composer below. Mount it with `key={chat.key}`. */
 export function ChatView({ chat, models, model, userName }: Props) {
-  const { t } = useT()
+  const { t, problem } = useT()
+  const { message: toast } = App.useApp()
   const transcript = useStore(chat)
   const { box, content, away, toEnd } = useFollow(transcript.entries.length > 0)
   const [seed, setSeed] = useState<{ text: string } | null>(null)
   const running = runningEntry(transcript) !== undefined
-  const pick = model?.id
+  // Only a choice made by hand is named; otherwise the server's own rule holds.
+  const pick = useStore(chat.pick) ?? undefined
   const modelName = model?.name ?? ''
 
   useEffect(() => chat.freshen(), [chat])
@@ -34,13 +36,15 @@ export function ChatView({ chat, models, model, userName }: Props) {
   }
   const resend = useCallback((key: string) => chat.resend(key, pick), [chat, pick])
   const retry = useCallback((message: string, other?: string) => { chat.retry(message, other ?? pick); toEnd() }, [chat, pick, toEnd])
+  const goOn = useCallback((message: string) => { chat.goOn(message); toEnd() }, [chat, toEnd])
+  const show = useCallback((message: string) => { chat.show(message).catch((error: unknown) => void toast.error(problem(error))) }, [chat, toast, problem])
 
   return (
     <div className="chat">
       <div className="chat-scroll" ref={box}>
         <div className="chat-column" ref={content}>
           <Stand transcript={transcript} chat={chat} userName={userName} model={modelName} onPick={(text) => setSeed({ text })} />
-          <Messages transcript={transcript} models={models} modelName={modelName} running={running} onRetry={retry} onResend={resend} />
+          <Messages transcript={transcript} models={models} modelName={modelName} running={running} onRetry={retry} onResend={resend} onContinue={goOn} onShow={show} />
         </div>
       </div>
       {away && <IconButton className="to-end" type="default" shape="circle" label={t('chat.toEnd')} icon={<ArrowDownOutlined />} onClick={toEnd} />}
@@ -65,9 +69,10 @@ function Stand({ transcript, chat, userName, model, onPick }: { transcript: Tran
 interface MessagesProps {
   transcript: Transcript; models: Model[]; modelName: string; running: boolean
   onRetry: (message: string, model?: string) => void; onResend: (key: string) => void
+  onContinue: (message: string) => void; onShow: (message: string) => void
 }
 
-function Messages({ transcript, models, modelName, running, onRetry, onResend }: MessagesProps) {
+function Messages({ transcript, models, modelName, running, onRetry, onResend, onContinue, onShow }: MessagesProps) {
   const { t } = useT()
   const entries = useMemo(() => transcript.entries.filter(({ message }) => message.role === 'user' || message.role === 'assistant'), [transcript.entries])
   if (entries.length === 0) return null
@@ -75,7 +80,7 @@ function Messages({ transcript, models, modelName, running, onRetry, onResend }:
     <div className="messages" aria-label={t('chat.messages')} role="log" aria-live="off">
       {entries.map((entry) => (entry.message.role === 'user'
         ? <UserMessage key={entry.key} entry={entry} onResend={onResend} />
-        : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} />))}
+        : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} onContinue={onContinue} onShow={onShow} />))}
     </div>
   )
 }

@@ -23,7 +23,7 @@ beforeEach(() => {
   stored = () => Promise.resolve(page())
   ports = {
     send: (frame) => { if (online) sent.push(frame); return online },
-    load: () => stored(), loadMore: () => stored(),
+    load: () => stored(), loadMore: () => stored(), show: () => Promise.resolve(),
     named: vi.fn<ChatPorts['named']>(), refused: vi.fn<ChatPorts['refused']>(), taken: vi.fn<ChatPorts['taken']>(), settled: () => undefined, now: () => 0,
   }
 })
@@ -198,6 +198,9 @@ describe('answering again', () => {
     chat.retry('a1', 'other')
     expect(sent).toMatchObject([{ type: 'turn.retry', message: 'a1', model: 'other' }])
     expect(chat.get().entries.map((entry) => entry.message.role)).toEqual(['user', 'assistant'])
+    const { client_id } = sent.at(-1) as { client_id: string }
+    chat.receive({ type: 'turn.accepted', client_id, turn: 't', conversation: 'c', user_message: 'u1', assistant_message: 'a9' })
+    expect(chat.get().entries.at(-1)!.message.siblings).toEqual(['a1', 'a9'])
   })
 
   it('refused brings the old answer back and says why', async () => {
@@ -210,6 +213,20 @@ describe('answering again', () => {
     await settle()
     expect(words(chat)).toEqual(['', 'old'])
     expect(ports.refused).toHaveBeenCalledOnce()
+  })
+})
+
+describe('going on', () => {
+  it('adds to the same answer', async () => {
+    const chat = new Chat('c', ports, [message('u1', { role: 'user' }), message('a1', { status: 'interrupted', parts: [{ type: 'text', text: 'half' }] })])
+    chat.goOn('a1')
+    const frame = sent.at(-1) as Extract<ClientFrame, { type: 'turn.continue' }>
+    expect(frame).toMatchObject({ type: 'turn.continue', message: 'a1' })
+    chat.receive({ type: 'turn.accepted', client_id: frame.client_id, turn: 't', conversation: 'c', user_message: 'u1', assistant_message: 'a1' })
+    chat.receive(text(1, ' and whole'))
+    chat.receive(finished(2))
+    expect(words(chat)).toEqual(['', 'half and whole'])
+    expect(chat.get().entries[1]!.message.status).toBe('done')
   })
 })
 

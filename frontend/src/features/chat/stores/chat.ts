@@ -11,6 +11,8 @@ export interface ChatPorts {
   send: (frame: ClientFrame) => boolean
   load: (conversation: string) => Promise<Page<Message>>
   loadMore: (url: string) => Promise<Page<Message>>
+  /** Puts another sibling on show. */
+  show: (conversation: string, message: string) => Promise<void>
   /** The server has taken the first message of a new conversation. */
   named: (chat: Chat, conversation: string) => void
   /** A question is safe on the server: its draft may go. */
@@ -22,7 +24,7 @@ export interface ChatPorts {
   now: () => number
 }
 
-interface Request { frame: Extract<ClientFrame, { type: 'turn.start' | 'turn.retry' }>; user: string | null; assistant: string; stop: boolean }
+interface Request { frame: Extract<ClientFrame, { type: 'turn.start' | 'turn.retry' | 'turn.continue' }>; user: string | null; assistant: string; stop: boolean }
 type Frame<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>
 
 /** How often readers are told while text streams in. */
@@ -67,8 +69,8 @@ export class Chat {
     const client_id = newId()
     const parent = this.transcript.entries.at(-1)?.message.id ?? null
     const user = draftMessage(`u-${client_id}`, 'user', parent, 'done', content, null)
-    const frame: Request['frame'] = { type: 'turn.start', client_id, conversation: this.id, content, ...(model ? { model } : {}) }
-    this.request(frame, this.transcript.entries, user)
+    const frame = { type: 'turn.start' as const, client_id, conversation: this.id, content, ...(model ? { model } : {}) }
+    this.request(frame, this.transcript.entries, user, [])
   }
 
   /** A new answer in the place of this one (and of all below it). */
@@ -77,8 +79,25 @@ export class Chat {
     const entry = this.transcript.entries[at]
     if (!entry) return
     const client_id = newId()
-    const frame: Request['frame'] = { type: 'turn.retry', client_id, message, ...(model ? { model } : {}) }
-    this.request(frame, this.transcript.entries.slice(0, at), null)
+    const frame = { type: 'turn.retry' as const, client_id, message, ...(model ? { model } : {}) }
+    this.request(frame, this.transcript.entries.slice(0, at), null, entry.message.siblings)
+  }
+
+  /** A new turn that goes on in the same answer. */
+  goOn(message: string): void {
+    const client_id = newId()
+    const frame: Request['frame'] = { type: 'turn.continue', client_id, message }
+    this.requests.set(client_id, { frame, user: null, assistant: message, stop: false })
+    this.change({ ...this.transcript, entries: this.transcript.entries.map((entry) => (entry.message.id !== message ? entry
+      : { ...entry, message: { ...entry.message, status: 'queued' as const }, reason: null, failure: null, delivery: { state: 'sending' as const } })) })
+    this.ports.send(frame)
+  }
+
+  /** Shows another version of a message, and what came after it. Throws ApiError. */
+  async show(message: string): Promise<void> {
+    if (this.id === null) return
+    await this.ports.show(this.id, message)
+    await this.read()
   }
 
   /** The message was refused: the same words once more, as a new request. */
@@ -95,9 +114,10 @@ export class Chat {
     if (live) this.ports.send({ type: 'turn.stop', turn: live.turn })
   }
 
-  private request(frame: Request['frame'], before: Entry[], user: Message | null): void {
+  private request(frame: Exclude<Request['frame'], { type: 'turn.continue' }>, before: Entry[], user: Message | null, siblings: string[]): void {
     const parent = user?.id ?? before.at(-1)?.message.id ?? null
     const answer = draftMessage(`a-${frame.client_id}`, 'assistant', parent, 'queued', '', frame.model ?? null)
+    answer.siblings = [...siblings, answer.id]
     const added = [user, answer].filter((message) => message !== null).map((message): Entry => ({ ...entryOf(message), delivery: { state: 'sending' } }))
     this.requests.set(frame.client_id, { frame, user: user?.id ?? null, assistant: answer.id, stop: false })
     this.change({ ...this.transcript, loading: 'ready', entries: [...before, ...added] })
@@ -176,7 +196,8 @@ export class Chat {
     this.requests.delete(frame.client_id)
     const asked = frame.user_message && request.user ? { from: request.user, to: frame.user_message } : null
     const answered = { from: request.assistant, to: frame.assistant_message }
-    const known = new Set([frame.user_message, frame.assistant_message].filter((message) => message !== null).map(idOf))
+    const goesOn = request.frame.type === 'turn.continue'
+    const known = new Set(goesOn ? [] : [frame.user_message, frame.assistant_message].filter((message) => message !== null).map(idOf))
     const entries = this.transcript.entries
       .filter((entry) => !known.has(entry.message.id)) // a snapshot was faster than the answer
       .map((entry) => {
@@ -238,7 +259,8 @@ export class Chat {
     const request = frame.client_id === undefined ? undefined : this.requests.get(frame.client_id)
     if (request && frame.client_id !== undefined) {
       this.requests.delete(frame.client_id)
-      const entries = this.transcript.entries.filter((entry) => entry.message.id !== request.assistant)
+      const goesOn = request.frame.type === 'turn.continue'
+      const entries = this.transcript.entries.filter((entry) => goesOn || entry.message.id !== request.assistant)
       this.change({ ...this.transcript, entries: entries.map((entry) => (entry.message.id === request.user ? { ...entry, delivery: { state: 'unsent' as const, error } } : entry)) })
       if (request.user === null) {
         this.ports.refused(error)
@@ -279,5 +301,5 @@ export class Chat {
 function renamed(entry: Entry, to: string | Message): Entry {
   if (typeof to !== 'string') return { ...entry, message: to.parts.length === 0 && entry.message.parts.length > 0 ? { ...to, parts: entry.message.parts } : to }
   const { siblings } = entry.message
-  return { ...entry, message: { ...entry.message, id: to, siblings: siblings.includes(entry.message.id) ? [to] : siblings } }
+  return { ...entry, message: { ...entry.message, id: to, siblings: siblings.map((id) => (id === entry.message.id ? to : id)) } }
 }

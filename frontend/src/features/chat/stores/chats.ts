@@ -1,4 +1,4 @@
-import { loadMessages, loadMore } from '@/features/chat/api/messages'
+import { loadMessages, loadMore, showMessage } from '@/features/chat/api/messages'
 import { Chat, type ChatPorts } from '@/features/chat/stores/chat'
 import { drafts } from '@/features/chat/stores/drafts'
 import { session } from '@/shared/api/session'
@@ -24,6 +24,7 @@ const ports: ChatPorts = {
   send: (frame) => socket.send(frame),
   load: loadMessages,
   loadMore,
+  show: showMessage,
   named: (chat, conversation) => {
     if (blank === chat) blank = null
     open.set(conversation, chat)
@@ -54,10 +55,11 @@ export function chatOf(conversation: string | null): Chat {
   return chat
 }
 
-/** Watches what is written there, though nobody has opened it, so that its end is known. */
-export function followChat(conversation: string): void {
+/** Watches what is written there, though nobody has opened it, so that its end is known. True: it is written. */
+export async function followChat(conversation: string): Promise<boolean> {
   const chat = chatOf(conversation)
-  if (!chat.busy) void chat.read()
+  if (!chat.busy) await chat.read()
+  return chat.busy
 }
 
 function trim(): void {
@@ -89,7 +91,7 @@ export function connectChats(hooks: { named: (chat: Chat, conversation: string) 
       const owners = all().filter((chat) => chat.owns(frame))
       for (const chat of owners) chat.receive(frame)
       // Another tab writes in a conversation that is not open here: watch it too, so that its end is known.
-      if (frame.type === 'turn.started' && owners.length === 0 && !blank?.busy) followChat(frame.conversation)
+      if (frame.type === 'turn.started' && owners.length === 0 && !blank?.busy) void followChat(frame.conversation)
     }),
     onSocketOpen(() => { for (const chat of all()) chat.reconnected() }),
   ]

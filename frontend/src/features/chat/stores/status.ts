@@ -61,9 +61,9 @@ const KNOWN: Record<string, Key> = {
   no_model: 'status.fail.no_model',
   model_not_ready: 'status.fail.model_not_ready',
   model_failed: 'status.fail.model_not_ready',
+  context_too_long: 'status.fail.context_exceeded',
+  conversation_busy: 'status.fail.conversation_busy',
   context_exceeded: 'status.fail.context_exceeded',
-  context_length_exceeded: 'status.fail.context_exceeded',
-  prompt_too_long: 'status.fail.context_exceeded',
   out_of_memory: 'status.fail.out_of_memory',
 }
 

@@ -12,4 +12,5 @@ export function loadConversations(next?: string): Promise<Page<Conversation>> {
 
 export const loadConversation = (id: string): Promise<Conversation> => api(pathOf(id))
 export const renameConversation = (id: string, title: string): Promise<Conversation> => api(pathOf(id), { method: 'PATCH', body: { title } })
+export const changeModel = (id: string, model: string): Promise<Conversation> => api(pathOf(id), { method: 'PATCH', body: { model } })
 export const deleteConversation = (id: string, keepalive = false): Promise<void> => api(pathOf(id), { method: 'DELETE', keepalive })

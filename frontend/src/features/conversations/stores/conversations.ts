@@ -1,10 +1,10 @@
-import { deleteConversation, loadConversation, loadConversations, renameConversation } from '@/features/conversations/api/conversations'
+import { changeModel, deleteConversation, loadConversation, loadConversations, renameConversation } from '@/features/conversations/api/conversations'
 import { session } from '@/shared/api/session'
 import { cache } from '@/shared/lib/storage'
 import { Store } from '@/shared/lib/store'
 import { onFrame, onSocketOpen } from '@/shared/socket'
 import type { Conversation } from '@/shared/types/wire'
-import { NOTHING, withConversation, withFrame, withMore, without, withPage, type List } from './list'
+import { NOTHING, quiet, withConversation, withFrame, withMore, without, withPage, type List } from './list'
 
 const KEPT = 100
 const UNDO_MS = 6_000
@@ -49,6 +49,14 @@ export async function rename(conversation: Conversation, title: string): Promise
     conversations.update((list) => withConversation(list, { id: conversation.id, title: conversation.title }))
     throw error
   }
+}
+
+export const setQuiet = (id: string): void => conversations.update((list) => quiet(list, id))
+
+/** The model that answers in this conversation from now on. Throws ApiError. */
+export async function setModel(id: string, model: string): Promise<void> {
+  const changed = await changeModel(id, model)
+  conversations.update((list) => withConversation(list, { ...changed, running: list.items.find((item) => item.id === id)?.running }))
 }
 
 const leaving = new Map<string, ReturnType<typeof setTimeout>>()

@@ -34,6 +34,8 @@ describe('the list', () => {
     expect(isRunningIn(withFrame(list(item('b')), event('text'), '').list, item('b'))).toBe(true)
     const ended = withFrame(writing, event('finished'), '').list
     expect(isRunningIn(ended, ended.items[0]!)).toBe(false)
+    const late = withFrame(ended, { type: 'turn.started', turn: 't', conversation: 'b', assistant_message: 'm' }, '').list
+    expect(isRunningIn(late, late.items[0]!)).toBe(false)
   })
 
   it('says which conversation it does not know yet', () => {

@@ -6,11 +6,13 @@ export interface List {
   next: string | null
   /** Turns that are being written, by turn: a living dot at their conversation. */
   running: Record<string, string>
+  /** Turns that ended lately: a hint of their start may come after their end. */
+  over: string[]
   /** Deleted here, not yet on the server: out of sight until undone or done. */
   hidden: string[]
 }
 
-export const NOTHING: List = { state: 'loading', items: [], next: null, running: {}, hidden: [] }
+export const NOTHING: List = { state: 'loading', items: [], next: null, running: {}, over: [], hidden: [] }
 
 /** The newest page from the server. What is older than it, and was loaded already, stays. */
 export function withPage(list: List, page: Page<Conversation>): List {
@@ -37,6 +39,8 @@ export function without(list: List, id: string): List {
   return { ...list, items: list.items.filter((item) => item.id !== id), hidden: list.hidden.filter((other) => other !== id) }
 }
 
+const OVER_KEPT = 50
+
 export const visible = (list: List): Conversation[] => list.items.filter((item) => !list.hidden.includes(item.id))
 export const isRunningIn = (list: List, conversation: Conversation): boolean => Object.values(list.running).includes(conversation.id) || conversation.running === true
 
@@ -57,7 +61,7 @@ export function withFrame(list: List, frame: ServerFrame, now: string): { list: 
 }
 
 function begun(list: List, turn: string, id: string, now: string): { list: List; unknown?: string } {
-  const running = { ...list.running, [turn]: id }
+  const running = list.over.includes(turn) ? list.running : { ...list.running, [turn]: id }
   const item = list.items.find((candidate) => candidate.id === id)
   if (!item) return { list: { ...list, running }, unknown: id }
   return { list: { ...list, running, items: [{ ...item, updated: now }, ...list.items.filter((other) => other !== item)] } }
@@ -66,5 +70,11 @@ function begun(list: List, turn: string, id: string, now: string): { list: List;
 function ended(list: List, turn: string, id: string): List {
   const { [turn]: _over, ...running } = list.running
   const items = list.items.map((item) => (item.id === id && item.running ? { ...item, running: false } : item))
-  return { ...list, running, items }
+  return { ...list, running, items, over: [...list.over.slice(1 - OVER_KEPT), turn] }
+}
+
+/** Nothing is written in this conversation, whatever was said before. */
+export function quiet(list: List, id: string): List {
+  const running = Object.fromEntries(Object.entries(list.running).filter(([, conversation]) => conversation !== id))
+  return { ...list, running, items: list.items.map((item) => (item.id === id && item.running ? { ...item, running: false } : item)) }
 }
