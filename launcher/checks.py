@@ -42,7 +42,8 @@ def run(pytest_args: list[str]) -> int:
         place.make()
         tally = Tally()
         model = prepare.CACHE / "models" / prepare.MODEL_NAME
-        needs(tally)
+        if not pytest_args:
+            needs(tally)
         if ready(tally, place, model):
             env = environment(place, model)
             if pytest_args:
