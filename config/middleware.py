@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from csp.middleware import CSPMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from config.settings.parts.security import ROOMS
 
 
 class ContentSecurityMiddleware(CSPMiddleware):
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         for prefix, directives in ROOMS.items():
             if request.path.startswith(prefix) and response.get("Content-Type", "").startswith("text/html"):
                 response._csp_replace = directives  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -22,7 +22,7 @@ class ConversationAdmin(ModelAdmin):  # type: ignore[misc]
     fields = ("id", "user", "model", "pinned", "archived", "message_count", "created", "updated")
     readonly_fields = fields
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(messages_made=Count("messages"))
 
     @admin.display(description=_("messages"), ordering="messages_made")

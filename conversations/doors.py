@@ -20,13 +20,13 @@ class Doorkeeper:
     """Knows the open sockets of this process by their credential."""
 
     def __init__(self) -> None:
-        self._open: dict[Credential, set[Callable[[], None]]] = {}
+        self._open: dict[Credential, set[Callable[[], object]]] = {}
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look = asyncio.Event()
         credential_ended.connect(self._heard, weak=False, dispatch_uid="doorkeeper")
 
-    def enter(self, credential: Credential, close: Callable[[], None]) -> Callable[[], None]:
+    def enter(self, credential: Credential, close: Callable[[], object]) -> Callable[[], None]:
         """Call `close` on the loop when the credential ends; returns what to call when the socket is gone."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:

@@ -92,7 +92,7 @@ def tree_get(conversation_id: str) -> Tree:
 def message_page(
     conversation: Conversation, *, before: str = "", limit: int = 50
 ) -> tuple[list[dict[str, Any]], str]:
-    """The active branch from its end, oldest first, and what to name as `before` for the page above it ("")."""
+    """The active branch from its end, oldest first, and what to name as `before` for the page above."""
     tree = tree_get(conversation.pk)
     branch = tree.branch(conversation.active_leaf)
     if before in branch:

@@ -82,7 +82,7 @@ class LiveTurn(serializers.Serializer[Any]):
 
 class MessageRead(serializers.Serializer[Any]):
     id = serializers.CharField()
-    parent = serializers.CharField(allow_null=True)
+    parent = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     siblings = serializers.ListField(child=serializers.CharField())
     role = serializers.CharField()
     status = serializers.CharField()

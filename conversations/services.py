@@ -223,7 +223,9 @@ def _known(ask: Ask) -> Begun | None:
     if ask.client_id is None:
         return None
     turn = Turn.objects.filter(user_id=ask.user_id, client_id=ask.client_id).first()
-    return turn and Begun(turn.pk, turn.conversation_id, turn.user_message_id, turn.message_id, created=False)
+    if turn is None:
+        return None
+    return Begun(turn.pk, turn.conversation_id, turn.user_message_id, turn.message_id, created=False)
 
 
 def _locked(user_id: str, conversation_id: str) -> Conversation:

@@ -153,7 +153,7 @@ class TurnRun:
         except asyncio.CancelledError:
             if self._broken is not None:
                 raise self._broken from None
-            if self._stopping and not asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            if self._stopping and not _being_cancelled():
                 return {"kind": "finished", "reason": "stopped"}
             self._reading.cancel()
             raise
@@ -200,7 +200,7 @@ class TurnRun:
             request_id=job.turn,
         )
         try:
-            async with aclosing(stream) as events:  # type: ignore[type-var]
+            async with aclosing(stream) as events:
                 async for event in events:
                     if event["kind"] in LAST_EVENTS:
                         return event
@@ -287,3 +287,9 @@ def failure(error: Exception) -> Event:
         "retryable": True,
         "at": time.time(),
     }
+
+
+def _being_cancelled() -> bool:
+    """Whether somebody cancels the running task itself, not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
