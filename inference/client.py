@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -20,16 +20,16 @@ _GONE = (aiohttp.ClientError, ConnectionError, asyncio.TimeoutError, OSError)
 
 
 class InferenceClient:
-    """Speaks to one server at ``unix:/path`` or ``http://host:port``; safe to share between tasks and loops."""
+    """Speaks to one server at ``unix:/path`` or ``http://host:port``; safe to share by tasks and loops."""
 
     def __init__(self, address: str, secret: str | None = None) -> None:
         self.address = address
         self._path = address.removeprefix("unix:") if address.startswith("unix:") else None
         self._base = "http://inference" if self._path else address.rstrip("/")
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self._sessions: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, aiohttp.ClientSession
-        ] = weakref.WeakKeyDictionary()
+        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
+            weakref.WeakKeyDictionary()
+        )
         self._default: ModelSpec | None = None
 
     async def switch(self, model: ModelSpec) -> None:
@@ -57,7 +57,7 @@ class InferenceClient:
         *,
         model: ModelSpec | None = None,
         params: dict[str, Any] | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The answer piece by piece, without the reasoning. Raises InferenceError when it failed."""
         async with aclosing(self.stream(messages, model=model, params=params)) as events:
             async for event in events:
@@ -75,7 +75,7 @@ class InferenceClient:
         prefix: str = "",
         user: str = "",
         request_id: str = "",
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The typed events of one generation; the last is `finished` or `failed`.
 
         Closing the iterator closes the connection, and that aborts the generation.
@@ -100,7 +100,7 @@ class InferenceClient:
                         return
         raise _unavailable("The connection ended before the answer did.")
 
-    async def load(self, model: ModelSpec) -> AsyncIterator[Event]:
+    async def load(self, model: ModelSpec) -> AsyncGenerator[Event, None]:
         """Status events while the model loads; the last is ``{"kind": "ready"}`` or `failed`."""
         async with aclosing(self._lines("POST", "/load", {"model": model.to_dict()})) as batches:
             async for batch in batches:
@@ -124,7 +124,7 @@ class InferenceClient:
         except _GONE as error:
             raise _unavailable(str(error)) from error
 
-    async def watch(self) -> AsyncIterator[Event]:
+    async def watch(self) -> AsyncGenerator[Event, None]:
         """Changes of the models' states, from now on; first the states as they are."""
         async with aclosing(self._lines("GET", "/watch")) as batches:
             async for batch in batches:
@@ -142,9 +142,7 @@ class InferenceClient:
         session = self._sessions.get(loop)
         if session is None or session.closed:
             connector: aiohttp.BaseConnector = (
-                aiohttp.UnixConnector(self._path, limit=0)
-                if self._path
-                else aiohttp.TCPConnector(limit=0)
+                aiohttp.UnixConnector(self._path, limit=0) if self._path else aiohttp.TCPConnector(limit=0)
             )
             session = aiohttp.ClientSession(
                 connector=connector, headers=self._headers, timeout=_TIMEOUT, read_bufsize=1 << 18
@@ -154,7 +152,7 @@ class InferenceClient:
 
     async def _lines(
         self, method: str, path: str, body: dict[str, Any] | None = None
-    ) -> AsyncIterator[list[Event]]:
+    ) -> AsyncGenerator[list[Event], None]:
         """The events of each received chunk; whole chunks, because a call per line is what costs."""
         data = orjson.dumps(body) if body is not None else None
         headers = {"Content-Type": "application/json"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
@@ -34,6 +35,15 @@ class Engine(Protocol):
     async def unload(self) -> None:
         """Free everything; running generations end with an error. May be called more than once."""
         ...
+
+
+@runtime_checkable
+class Mortal(Protocol):
+    """An engine that can end by itself, as a process does; `exited` is set once it has."""
+
+    exited: asyncio.Event
+
+    async def unload(self) -> None: ...
 
 
 def create_local(spec: ModelSpec) -> Engine:

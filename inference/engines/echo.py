@@ -18,16 +18,44 @@ from inference.engines.base import Report
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 
-_WORDS = (
-    "river stone light paper wind garden window morning quiet letter bridge music forest answer table "
-    "silver winter question harbour lamp story field cloud number mountain little green open slow bright"
-).split()
+_WORDS = [
+    "river",
+    "stone",
+    "light",
+    "paper",
+    "wind",
+    "garden",
+    "window",
+    "morning",
+    "quiet",
+    "letter",
+    "bridge",
+    "music",
+    "forest",
+    "answer",
+    "table",
+    "silver",
+    "winter",
+    "question",
+    "harbour",
+    "lamp",
+    "story",
+    "field",
+    "cloud",
+    "number",
+    "mountain",
+    "little",
+    "green",
+    "open",
+    "slow",
+    "bright",
+]
 # A token is a word with the space after it; CJK has no spaces, so there it is a character.
 _TOKEN = re.compile(r"[\u3000-\u9fff\uff00-\uffef]|[^\s\u3000-\u9fff\uff00-\uffef]+\s*|\s+")
 
 
 def word(seed: int, position: int) -> str:
-    """The word at `position`, a pure function, so that a resumed stream is the stream that would have been."""
+    """The word at `position`, a pure function, so that a resumed stream is what would have been."""
     mixed = (seed * 0x9E3779B97F4A7C15 + position * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
     mixed ^= mixed >> 31
     return _WORDS[mixed % len(_WORDS)] + (".\n" if position % 17 == 16 else " ")
@@ -95,9 +123,9 @@ class EchoEngine:
         tokens = script_tokens(script, request)
         start, tokens = after_prefix(tokens, request.prefix)
         limit = request.params.get("max_tokens")
-        length = limit is not None and start + len(tokens) > int(limit)
-        if length:
-            tokens = tokens[: max(0, int(limit) - start)]
+        room = len(tokens) if limit is None else max(0, int(limit) - start)
+        length = len(tokens) > room
+        tokens = tokens[:room]
         # A resumed answer completes, so that a test of take-over needs no second script.
         armed = script.get("fault") if not request.prefix or script.get("fault_always") else None
         fault_at = int(script.get("fault_at", 0))

@@ -30,11 +30,11 @@ class Normaliser:
         if not text:
             return []
         # The usual case, and it has to be cheap: plain text that can hold no marker.
-        if self._kind == "text" and not self._buffer and not self._at_start and "<" not in text:
-            if self._seen_text or not text.isspace():
-                self._seen_text = True
-                raw, self._raw = self._raw + text, ""
-                return [{"kind": "text", "text": text, "raw": raw}]
+        plain = self._kind == "text" and not self._buffer and not self._at_start and "<" not in text
+        if plain and (self._seen_text or not text.isspace()):
+            self._seen_text = True
+            raw, self._raw = self._raw + text, ""
+            return [{"kind": "text", "text": text, "raw": raw}]
         self._buffer += text
         return self._advance(final=False)
 
@@ -94,6 +94,7 @@ class Normaliser:
         return size + len(head) - len(head.rstrip())
 
     def _emit(self, text: str, length: int, events: list[Event]) -> None:
+        text = text[min(self._known, length) :]  # the rest was put out before, as text too
         self._consume(length)
         if not text or (self._kind == "text" and not self._seen_text and text.isspace()):
             return

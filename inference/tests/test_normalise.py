@@ -43,9 +43,7 @@ def test_an_open_marker_in_the_prompt_means_the_reply_begins_with_reasoning() ->
 
 
 @pytest.mark.parametrize(("sample", "reasoning_open"), SAMPLES)
-def test_every_chunking_gives_the_same_parts_and_loses_no_raw_text(
-    sample: str, reasoning_open: bool
-) -> None:
+def test_every_chunking_gives_the_same_parts_and_loses_no_raw_text(sample: str, reasoning_open: bool) -> None:
     whole = parts(run([sample], reasoning_open))
     assert whole[2] == sample
     for first in range(len(sample) + 1):
@@ -56,9 +54,7 @@ def test_every_chunking_gives_the_same_parts_and_loses_no_raw_text(
 
 
 @pytest.mark.parametrize(("sample", "reasoning_open"), SAMPLES)
-def test_going_on_after_any_event_gives_what_would_have_been(
-    sample: str, reasoning_open: bool
-) -> None:
+def test_going_on_after_any_event_gives_what_would_have_been(sample: str, reasoning_open: bool) -> None:
     events = run(list(sample), reasoning_open)
     whole = parts(events)
     for count in range(1, len(events) + 1):

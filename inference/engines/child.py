@@ -1,0 +1,145 @@
+"""The process of one model: it runs the engine and speaks JSON lines with the manager over one socket.
+
+In:   {"op": "generate", "n", "request"} | {"op": "abort", "n"}
+Out:  {"op": "progress", "value"} | {"op": "ready", "info"} | {"op": "failed", "event"}
+      {"op": "events", "n", "events": [...]}, the last of a generation being {"kind": "end"}
+The socket is the child's life: when the manager is gone, so is the child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import aclosing, suppress
+from typing import Any, cast
+
+import orjson
+
+from inference.engines.base import Engine, create_local
+from inference.errors import InferenceError
+from inference.protocol import Event, GenerateRequest, ModelSpec
+
+log = logging.getLogger(__name__)
+_PR_SET_PDEATHSIG = 1
+
+
+def main(link: socket.socket, spec: bytes) -> None:
+    """Entry of the process; `spec` is a ModelSpec as JSON."""
+    # Ctrl-C goes to the whole process group; when to end is the manager's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    asyncio.run(_serve(link, ModelSpec.from_dict(orjson.loads(spec))))
+
+
+def _die_with_parent() -> None:
+    """Linux only, and on top of the socket: it also ends a child that hangs inside a library."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+async def _serve(link: socket.socket, spec: ModelSpec) -> None:
+    loop = asyncio.get_running_loop()
+    child = Child()
+    link.setblocking(False)
+    if link.family == getattr(socket, "AF_UNIX", None):
+        await loop.create_unix_connection(lambda: child, sock=link)
+    else:
+        await loop.create_connection(lambda: child, sock=link)
+    try:
+        engine = create_local(spec)
+        info = await engine.load(lambda value: child.send({"op": "progress", "value": value}))
+    except Exception as error:
+        if not isinstance(error, InferenceError):
+            log.exception("loading failed")
+            error = InferenceError("load_failed", f"{type(error).__name__}: {error}")
+        child.send({"op": "failed", "event": error.to_event()})
+    else:
+        child.engine = engine
+        child.send({"op": "ready", "info": info})
+    await asyncio.Event().wait()
+
+
+class Child(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self._transport: asyncio.Transport | None = None
+        self._rest = b""
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._pending: dict[int, list[Event]] = {}
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def send(self, line: dict[str, Any]) -> None:
+        if self._transport is not None:
+            self._transport.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        os._exit(0)
+
+    def eof_received(self) -> bool:
+        os._exit(0)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            command = orjson.loads(line)
+            number = int(command["n"])
+            if command["op"] == "generate":
+                request = GenerateRequest.from_dict(command["request"])
+                task = asyncio.get_running_loop().create_task(self._answer(number, request))
+                self._tasks[number] = task
+            elif command["op"] == "abort" and number in self._tasks:
+                self._tasks[number].cancel()
+
+    # Answers
+
+    async def _answer(self, number: int, request: GenerateRequest) -> None:
+        try:
+            assert self.engine is not None
+            async with aclosing(cast(Any, self.engine.generate(request))) as events:
+                async for event in events:
+                    self._put(number, event)
+                    if not self._writable.is_set():
+                        await self._writable.wait()
+        except InferenceError as error:
+            self._put(number, error.to_event())
+        except Exception as error:
+            log.exception("an answer failed")
+            self._put(number, InferenceError("engine_error", f"{type(error).__name__}: {error}").to_event())
+        finally:
+            del self._tasks[number]
+            self._put(number, {"kind": "end"})
+
+    def _put(self, number: int, event: Event) -> None:
+        """Into the next line. A line takes what is ready when the loop comes round: a slow model's token
+        goes at once, a fast one's travel together."""
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush)
+        events = self._pending.setdefault(number, [])
+        if events and event["kind"] == "raw" == events[-1]["kind"]:
+            events[-1] = {"kind": "raw", "text": events[-1]["text"] + event["text"]}
+        else:
+            events.append(event)
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, {}
+        for number, events in pending.items():
+            self.send({"op": "events", "n": number, "events": events})

@@ -1,0 +1,27 @@
+"""Imported by the warm parent only: what a model's child would spend its first seconds on."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+
+MODULES = (
+    "torch",
+    "transformers",
+    "transformers.generation.utils",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.qwen2.modeling_qwen2",
+    "transformers.models.qwen3.modeling_qwen3",
+    "transformers.models.deepseek_v3.modeling_deepseek_v3",
+    "inference.engines.child",
+    "inference.engines.transformers_engine",
+)
+
+for _module in MODULES:
+    try:
+        importlib.import_module(_module)
+    except Exception:
+        # A child imports it again and then says what is wrong, to one who waits for an answer.
+        logging.getLogger(__name__).debug("cannot preload %s", _module, exc_info=True)

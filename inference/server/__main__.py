@@ -1,0 +1,87 @@
+"""``python -m inference.server --address unix:PATH|http://HOST:PORT [--secret-file FILE]``"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from inference.engines import warm
+from inference.protocol import HEARTBEAT_EVERY
+from inference.server.address import close_socket, open_socket
+from inference.server.app import make_app
+from inference.service.manager import Manager
+
+log = logging.getLogger("inference.server")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = _arguments(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    secret = args.secret_file.read_text().strip() if args.secret_file else None
+    if args.secret_file and not secret:
+        raise SystemExit(f"{args.secret_file} is empty")
+    _run(args, secret)
+    # Threads that still wait for a child must not hold up the end.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="inference.server", description="The model service.")
+    parser.add_argument("--address", required=True, help="unix:PATH or http://HOST:PORT")
+    parser.add_argument("--secret-file", type=Path, help="clients must send what stands in it")
+    parser.add_argument("--heartbeat", type=float, default=HEARTBEAT_EVERY, help="longest silence, seconds")
+    parser.add_argument(
+        "--resident-models",
+        type=int,
+        default=int(os.environ.get("HEARTH_RESIDENT_MODELS") or 1),
+        help="how many local models may be in memory at a time (HEARTH_RESIDENT_MODELS)",
+    )
+    parser.add_argument("--cold", action="store_true", help="import torch only when a model needs it")
+    return parser.parse_args(argv)
+
+
+def _run(args: argparse.Namespace, secret: str | None) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(args, secret))
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(args, secret))
+
+
+async def _serve(args: argparse.Namespace, secret: str | None) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(signum, stopping.set)
+    listener = open_socket(args.address, secret)
+    manager = Manager(resident_limit=max(1, args.resident_models))
+    app = make_app(manager, secret=secret, heartbeat=args.heartbeat)
+    # handler_cancellation: a client that goes ends its answer at once, also between two tokens.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    log.info("listening on %s", args.address)
+    if not args.cold:
+        warm.start()
+    await stopping.wait()
+    close_socket(args.address)
+    warm.stop()
+    await manager.close()
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

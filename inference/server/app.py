@@ -1,0 +1,153 @@
+"""The routes: parse, ask the manager, send lines."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from inference.errors import InferenceError
+from inference.protocol import ROLES, Event, GenerateRequest, Messages, ModelSpec
+from inference.server.lines import Heartbeats, send_lines
+from inference.service.manager import Manager
+
+_LARGEST_BODY = 64 << 20
+_STATUS = {"unauthorized": 401, "model_not_found": 404, "invalid_request": 400}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(manager: Manager, *, secret: str | None = None, heartbeat: float) -> web.Application:
+    """`heartbeat`: the longest silence of a stream, in seconds."""
+    service = _Service(manager, Heartbeats(heartbeat))
+    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_guard(secret)])
+    app.router.add_post("/stream", service.stream)
+    app.router.add_post("/load", service.load)
+    app.router.add_post("/unload", service.unload)
+    app.router.add_get("/state", service.state)
+    app.router.add_get("/watch", service.watch)
+    app.router.add_get("/healthz", service.healthz)
+    app.cleanup_ctx.append(service.run_heartbeats)
+    return app
+
+
+class _Service:
+    def __init__(self, manager: Manager, heartbeats: Heartbeats) -> None:
+        self._manager = manager
+        self._heartbeats = heartbeats
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        body = await _body(request)
+        spec = _spec(body)
+        generate = GenerateRequest(
+            id=_text(body, "request_id") or uuid.uuid4().hex,
+            messages=_messages(body),
+            params=_mapping(body, "params"),
+            prefix=_text(body, "prefix"),
+            user=_text(body, "user"),
+        )
+        return await send_lines(request, self._manager.stream(spec, generate), self._heartbeats)
+
+    async def load(self, request: web.Request) -> web.StreamResponse:
+        spec = _spec(await _body(request))
+        return await send_lines(request, self._manager.load(spec), self._heartbeats)
+
+    async def unload(self, request: web.Request) -> web.StreamResponse:
+        model = _text(await _body(request), "model")
+
+        async def events() -> AsyncGenerator[Event, None]:
+            await self._manager.unload(model)
+            yield {"kind": "unloaded", "model": model}
+
+        return await send_lines(request, events(), self._heartbeats)
+
+    async def state(self, request: web.Request) -> web.Response:
+        models = [{"id": line["model"], **line} for line in self._manager.board.lines()]
+        return _json({"pid": os.getpid(), "models": models})
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        return await send_lines(request, self._manager.board.watch(), self._heartbeats)
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        return _json({"ok": True})
+
+    async def run_heartbeats(self, app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._heartbeats.run())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _guard(secret: str | None) -> Any:
+    """Checks the secret and gives every refusal the one shape."""
+    expected = f"Bearer {secret}".encode()
+
+    @web.middleware
+    async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            if secret and request.path != "/healthz":
+                given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+                if not hmac.compare_digest(given, expected):
+                    raise InferenceError("unauthorized", "The secret of the model service is wrong.")
+            return await handler(request)
+        except InferenceError as error:
+            return _json({"error": error.to_event()}, _STATUS.get(error.code, 500))
+        except web.HTTPException as error:
+            event = InferenceError("invalid_request", error.reason).to_event()
+            return _json({"error": event}, error.status)
+
+    return guard
+
+
+def _json(data: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(data), status=status, content_type="application/json")
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise InferenceError("invalid_request", f"The body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InferenceError("invalid_request", "The body is not a JSON object.")
+    return body
+
+
+def _spec(body: dict[str, Any]) -> ModelSpec:
+    try:
+        return ModelSpec.from_dict(body["model"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InferenceError("invalid_request", "The body names no model.") from error
+
+
+def _messages(body: dict[str, Any]) -> Messages:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InferenceError("invalid_request", "messages is not a list with something in it.")
+    for message in messages:
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise InferenceError("invalid_request", f"A message's role is one of {', '.join(sorted(ROLES))}.")
+        if not isinstance(message.get("content"), str):
+            raise InferenceError("invalid_request", "A message's content is a string.")
+    return messages
+
+
+def _mapping(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key) or {}
+    if not isinstance(value, dict):
+        raise InferenceError("invalid_request", f"{key} is not an object.")
+    return value
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    value = body.get(key) or ""
+    if not isinstance(value, str):
+        raise InferenceError("invalid_request", f"{key} is not a string.")
+    return value
