@@ -22,10 +22,7 @@ ADD = "admin:models_registry_model_add"
 @pytest.fixture
 def page(db: None) -> Client:
     client = Client()
-    client.force_login(
-        User.objects.create(username="boss", is_superuser=True, is_staff=True),
-        backend="django.contrib.auth.backends.ModelBackend",
-    )
+    client.force_login(User.objects.create(username="boss", is_superuser=True, is_staff=True))
     return client
 
 
