@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from django.utils.translation import gettext as _
-from rest_framework import exceptions, renderers, serializers
+from rest_framework import exceptions, serializers
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -110,13 +110,6 @@ class CursorPage(CursorPagination):
                 "next": {"type": "string", "nullable": True, "format": "uri"},
             },
         }
-
-
-class BrowsableRenderer(renderers.BrowsableAPIRenderer):
-    """Raw-data forms only: the HTML forms would need a form per nested field."""
-
-    def render_form_for_serializer(self, serializer: Any) -> str:
-        return ""
 
 
 def validated(serializer: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:

@@ -17,13 +17,21 @@ class Logged(NamedTuple):
 
 
 class Tail:
-    """`after` answers from memory or says None (ask the database); `changed` waits for the next event."""
+    """`after` answers from memory or says None (ask the database); `changed` waits for the next event.
 
-    def __init__(self, last: int = 0) -> None:
-        self.last = last
+    It exists from the moment a turn is launched, so that a watcher never has to poll for a turn that is made
+    here. Until `begin` says what the log holds already, `last` is not known.
+    """
+
+    def __init__(self) -> None:
+        self.last: int | None = None
         self.ended = False
         self._events: list[Logged] = []
         self._waiting: list[asyncio.Future[None]] = []
+
+    def begin(self, last: int) -> None:
+        self.last = last
+        self._wake()
 
     def push(self, events: list[Logged]) -> None:
         self._events += events
@@ -37,6 +45,8 @@ class Tail:
         self._wake()
 
     def after(self, seq: int) -> list[Logged] | None:
+        if self.last is None:
+            return None
         if seq >= self.last:
             return []
         if not self._events or self._events[0].seq > seq + 1:
@@ -45,7 +55,7 @@ class Tail:
 
     async def changed(self, seq: int, within: float) -> bool:
         """True when there is more than `seq`, or the turn has left this process; False after `within` s."""
-        if self.last > seq or self.ended:
+        if (self.last is not None and self.last > seq) or self.ended:
             return True
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)

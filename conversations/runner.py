@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from config.db import in_db
 from conversations import event_log
-from conversations.event_log import tails
+from conversations.event_log import Tail, tails
 from conversations.models import Conversation, Event, Message, Turn
 from conversations.process import OWNER, is_gone
 from conversations.selectors import turn_fold
@@ -51,6 +51,7 @@ class Runner:
         """Make this turn, which this process owns. Returns at once."""
         self.ensure_started()
         if turn_id not in self._tasks:
+            tails[turn_id] = Tail()
             task = asyncio.create_task(self._make(turn_id), name=f"turn-{turn_id}")
             self._tasks[turn_id] = task
             task.add_done_callback(lambda done: self._ended(turn_id, done))
@@ -113,9 +114,8 @@ class Runner:
         await self._run(job)
 
     async def _run(self, job: Job) -> None:
-        run = TurnRun(job, client())
+        run = TurnRun(job, client(), tails[job.turn])
         self._runs[job.turn] = run
-        tails[job.turn] = run.tail
         try:
             await run.run()
         except asyncio.CancelledError:

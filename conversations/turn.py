@@ -109,7 +109,7 @@ class TurnRun:
 
     job: Job
     client: InferenceClient
-    tail: Tail = field(init=False)
+    tail: Tail
     left: bool = False
     _pending: list[Event] = field(default_factory=list)
     _writing: bool = False
@@ -120,7 +120,7 @@ class TurnRun:
     _progress: float = 0.0
 
     def __post_init__(self) -> None:
-        self.tail = Tail(self.job.seq)
+        self.tail.begin(self.job.seq)
         self._idle.set()
 
     async def run(self) -> None:

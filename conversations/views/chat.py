@@ -17,7 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from config.api import BrowsableRenderer, validated
+from config.api import validated
+from config.browsable import BrowsableRenderer
 from config.errors import AppError
 from conversations import services
 from conversations.event_log import follow, watch_check
