@@ -1,4 +1,4 @@
-"""The browsable API. Apart from config.api, which Django REST framework cannot import while it reads settings."""
+"""The browsable API. Apart from config.api, which REST framework cannot import while it reads settings."""
 
 from __future__ import annotations
 
