@@ -5,6 +5,7 @@ import { ConnectionLine } from '@/app/ConnectionLine'
 import { Header } from '@/app/Header'
 import { Sidebar } from '@/app/Sidebar'
 import { connectHouse } from '@/app/house'
+import { reasonOf } from '@/features/chat/stores/status'
 import { useT } from '@/shared/i18n'
 import { narrow } from '@/shared/lib/media'
 import { local } from '@/shared/lib/storage'
@@ -17,7 +18,7 @@ const FOLDED = 'hearth.folded'
 
 /** The frame that every room shares: conversations left, header above, the room itself. */
 export function Frame({ user }: { user: User }) {
-  const { t, problem } = useT()
+  const { t } = useT()
   const { message } = AntApp.useApp()
   const path = usePath()
   const small = useStore(narrow)
@@ -25,7 +26,7 @@ export function Frame({ user }: { user: User }) {
   const [folded, setFolded] = useState(() => local.get(FOLDED) === 'yes')
   const active = conversationOf(path)
 
-  useEffect(() => connectHouse((failure) => void message.error(failure.message || problem(null))), [message, problem])
+  useEffect(() => connectHouse((failure) => void message.error(reasonOf(failure, t))), [message, t])
 
   const fold = (next: boolean) => {
     setFolded(next)

@@ -5,6 +5,7 @@ import { useT } from '@/shared/i18n'
 import { useStore } from '@/shared/lib/store'
 import { navigate } from '@/shared/router'
 import type { Model } from '@/shared/types/wire'
+import { Mark } from '@/shared/ui/Mark'
 import { IconButton } from '@/shared/ui/IconButton'
 import { useFollow } from '../hooks/useFollow'
 import type { Chat } from '../stores/chat'
@@ -57,8 +58,8 @@ export function ChatView({ chat, models, model, userName }: Props) {
 function Stand({ transcript, chat, userName, model, onPick }: { transcript: Transcript; chat: Chat; userName: string; model: string; onPick: (text: string) => void }) {
   const { t } = useT()
   const [busy, setBusy] = useState(false)
-  if (transcript.loading === 'missing') return <Result status="404" icon={null} title={t('chat.missing')} extra={<Button type="primary" onClick={() => navigate('/')}>{t('nav.new')}</Button>} />
-  if (transcript.loading === 'failed') return <Result status="warning" icon={null} title={t('chat.loadFailed')} subTitle={t('error.network')} extra={<Button onClick={() => void chat.read()}>{t('common.retry')}</Button>} />
+  if (transcript.loading === 'missing') return <Result icon={<Mark size={56} />} title={t('chat.missing')} extra={<Button type="primary" onClick={() => navigate('/')}>{t('nav.new')}</Button>} />
+  if (transcript.loading === 'failed') return <Result icon={<Mark size={56} />} title={t('chat.loadFailed')} subTitle={t('error.network')} extra={<Button onClick={() => void chat.read()}>{t('common.retry')}</Button>} />
   if (transcript.loading === 'loading') return <Skeleton className="chat-waits" active paragraph={{ rows: 5 }} title={false} />
   if (transcript.entries.length === 0) return <Greeting name={userName} model={model || null} onPick={onPick} />
   if (!transcript.older) return null

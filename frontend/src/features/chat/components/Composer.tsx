@@ -50,12 +50,16 @@ export function Composer({ conversation, model, busy, seed, onSend, onStop }: Pr
   function onKeyDown(event: KeyboardEvent): void | false {
     // 229 is what an input method sends on browsers that forget `isComposing`.
     if (event.nativeEvent.isComposing || event.keyCode === 229) return false
-    if (event.key === 'Enter' && fingers) return false
+    if (event.key !== 'Enter' || event.shiftKey || event.altKey) return undefined
+    if (fingers && !event.ctrlKey && !event.metaKey) return false
+    event.preventDefault()
+    submit() // Sender's own Enter works only with its own button
+    return false
   }
 
   return (
     <div className="composer">
-      <Sender ref={field} className="composer-box" components={PARTS} autoSize={ROWS} value={text} onChange={change} onSubmit={submit} onKeyDown={onKeyDown}
+      <Sender ref={field} className="composer-box" components={PARTS} autoSize={ROWS} value={text} onChange={change} onKeyDown={onKeyDown}
         placeholder={model ? t('chat.placeholderModel', { model }) : t('chat.placeholder')}
         suffix={busy
           ? <Button type="primary" shape="circle" className="round" aria-label={t('chat.stop')} title={t('chat.stop')} onClick={onStop} data-testid="stop" icon={<span className="stop-square" aria-hidden="true" />} />

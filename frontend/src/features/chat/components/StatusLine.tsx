@@ -5,7 +5,7 @@ import { socket } from '@/shared/socket'
 import { statusLine } from '../stores/status'
 import type { Entry } from '../stores/transcript'
 
-/** What is true now, in words. Seconds tick here, so that nothing else is drawn for them. */
+/** What is true now, in words. Seconds tick here, so that nothing else is drawn for them, and no reader is told each. */
 export function StatusLine({ entry, model }: { entry: Entry; model: string }) {
   const words = useT()
   const link = useStore(socket.link)
@@ -14,7 +14,7 @@ export function StatusLine({ entry, model }: { entry: Entry; model: string }) {
   const line = statusLine(entry, words, { model, connected: link.state === 'open', now })
   if (!line) return null
   return (
-    <div className={`status-line status-${line.tone}`} data-testid="status-line" role={line.tone === 'bad' ? 'alert' : 'status'}>
+    <div className={`status-line status-${line.tone}`} data-testid="status-line" role={line.tone === 'bad' ? 'alert' : thinking ? undefined : 'status'}>
       <span className="status-dot" aria-hidden="true" />
       <span className="status-text">{line.text}</span>
     </div>
