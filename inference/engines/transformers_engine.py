@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -26,7 +26,7 @@ _CANDIDATES = 1000
 
 
 class TransformersEngine:
-    """settings: device, dtype, threads, context_length. Weights from safetensors only, no code of the folder."""
+    """settings: device, dtype, threads, context_length. Safetensors only, no code of the folder."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._path, self._settings = Path(str(spec.source.get("path", ""))), spec.settings
@@ -36,7 +36,11 @@ class TransformersEngine:
 
     async def load(self, report: Report) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(self._load, lambda p: loop.call_soon_threadsafe(report, p))
+
+        def tell(progress: float) -> None:
+            loop.call_soon_threadsafe(report, progress)
+
+        return await asyncio.to_thread(self._load, tell)
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         loop, out = asyncio.get_running_loop(), asyncio.Queue[Event]()
@@ -92,7 +96,7 @@ class TransformersEngine:
                 self._settings.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
             )
             dtype = getattr(torch, str(self._settings.get("dtype") or self._dtype()))
-            model = transformers.AutoModelForCausalLM.from_pretrained(
+            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 self._path, dtype=dtype, use_safetensors=True, **safe
             )
             report(0.9)
@@ -152,7 +156,7 @@ class TransformersEngine:
         )
 
 
-class _Run(LogitsProcessor, BaseStreamer):  # type: ignore[misc]
+class _Run(LogitsProcessor, BaseStreamer):
     """One answer on its thread: chooses each token, hands its text out, and looks whether to stop."""
 
     def __init__(
@@ -192,7 +196,7 @@ class _Run(LogitsProcessor, BaseStreamer):  # type: ignore[misc]
         if room <= self.kept:
             return "length"
         ids = torch.tensor([self._prompt + self.ids], device=self._engine._device)
-        config = transformers.GenerationConfig(
+        config = cast(Any, transformers.GenerationConfig)(
             max_new_tokens=room - self.kept, do_sample=False, eos_token_id=sorted(self._ends) or None,
             pad_token_id=min(self._ends, default=0),
             repetition_penalty=float(self._params.get("repetition_penalty") or 1.0),
@@ -277,7 +281,7 @@ class _Run(LogitsProcessor, BaseStreamer):  # type: ignore[misc]
         return str(self._tokenizer.decode(ids, clean_up_tokenization_spaces=False)) if ids else ""
 
 
-class _Stop(StoppingCriteria):  # type: ignore[misc]
+class _Stop(StoppingCriteria):
     def __init__(self, run: _Run) -> None:
         self._run = run
 

@@ -1,4 +1,5 @@
-"""A small OpenAI-style endpoint. The model's name says what it does: say-TEXT, think, die, status-CODE, hang."""
+"""A small OpenAI-style endpoint. The model's name says what it does: say-TEXT, think, die, status-CODE,
+hang, redirect."""
 
 from __future__ import annotations
 

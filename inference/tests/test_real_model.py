@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import aclosing
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ async def test_it_streams_answers_stops_and_continues(real: tuple[Server, ModelS
                 arrivals.append(time.monotonic())
                 if len(arrivals) == 12:
                     break
-    assert min(b - a for a, b in zip(arrivals[:-1], arrivals[1:], strict=True)) > 0
+    assert min(b - a for a, b in pairwise(arrivals)) > 0
     assert arrivals[-1] - arrivals[0] > 0.05
     began = time.monotonic()
     await server.model_when("real", lambda line: line["running"] == 0)
