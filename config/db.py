@@ -18,7 +18,7 @@ from django.db import connection, connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS = 4
+THREADS = 2
 #: A server may have dropped a connection that rested longer than this (seconds).
 RESTED = 30.0
 

@@ -19,8 +19,9 @@ from conversations.doors import doorkeeper
 from conversations.event_log import follow, watch_check
 from conversations.notices import group_of, notify
 from conversations.runner import runner
-from conversations.selectors import conversation_dict, conversation_get, turn_get
+from conversations.selectors import conversation_dict, turn_get
 from conversations.services import Ask, Begun
+from conversations.turn import begin
 from models_registry.live import board
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._hints: dict[str, str] = {}
         self._hinted = asyncio.Event()
+        self._told: dict[str, Any] = {}
         self._sending = 0
         self._moved = time.monotonic()
         self._leave: list[Any] = []
@@ -120,27 +122,28 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             params=frame.get("params"),
         )
         if kind == "turn.start":
-            begun = await in_db(
-                services.turn_start, ask, conversation_id=frame["conversation"], content=frame["content"]
+            begun, job = await in_db(
+                begin,
+                services.turn_start,
+                ask,
+                conversation_id=frame["conversation"],
+                content=frame["content"],
             )
         elif kind == "turn.edit":
-            begun = await in_db(
-                services.turn_edit, ask, message_id=frame["message"], content=frame["content"]
+            begun, job = await in_db(
+                begin, services.turn_edit, ask, message_id=frame["message"], content=frame["content"]
             )
         elif kind == "turn.retry":
-            begun = await in_db(services.turn_retry, ask, message_id=frame["message"])
+            begun, job = await in_db(begin, services.turn_retry, ask, message_id=frame["message"])
         else:
-            begun = await in_db(services.turn_continue, ask, message_id=frame["message"])
+            begun, job = await in_db(begin, services.turn_continue, ask, message_id=frame["message"])
         if begun.created:
-            runner.launch(begun.turn)
+            runner.launch(begun.turn, job)
         accepted = {"type": "turn.accepted", "client_id": frame["client_id"], **begun.accepted()}
         await self._send(frames.dump(accepted))
         self._watch(begun.turn, begun.conversation, 0)
         if begun.created:
-            await self._announce(begun)
-
-    async def _announce(self, begun: Begun) -> None:
-        await announce(self.user_id, begun)
+            await announce(self.user_id, begun)
 
     def _watch(self, turn_id: str, conversation_id: str, after: int) -> None:
         """A second watch of the same turn moves the cursor."""
@@ -169,6 +172,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._hint(f"{frame['type']} {about}", frame)
 
     def _model_changed(self, state: dict[str, Any]) -> None:
+        told = (state["state"], state["progress"], state["error"])
+        if self._told.get(state["model"]) == told:
+            return  # only its counts of requests changed
+        self._told[state["model"]] = told
         frame = {
             "type": "model.changed",
             "model": state["model"],
@@ -231,9 +238,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 async def announce(user_id: str, begun: Begun) -> None:
     """Tell all of the user's sockets, so that another tab can watch."""
-    conversation = await in_db(conversation_get, user_id, begun.conversation)
-    if conversation.is_test:
+    if begun.row is None or begun.row.conversation.is_test:
         return
+    conversation = begun.row.conversation
     started = {
         "type": "turn.started",
         "turn": begun.turn,

@@ -35,6 +35,9 @@ PAGE = 500
 #: How long between looks at the log of a turn that another process makes (seconds).
 POLL = 0.1
 
+#: Every turn's first event.
+FIRST = Logged(1, "status", '{"kind":"status","phase":"queued","position":0}')
+
 writer = LogWriter()
 
 
@@ -54,7 +57,7 @@ def logged(rows: list[Row]) -> list[Logged]:
 
 def first_event(turn: Turn) -> None:
     """A new turn speaks at once: in the transaction that makes it."""
-    insert(rows_of(turn.pk, turn.epoch, 1, [{"kind": "status", "phase": "queued", "position": 0}]))
+    insert([Row(1, FIRST.kind, FIRST.data, "", time.time(), turn.pk, turn.epoch)])
 
 
 def turn_end(row: Row, message_id: str, folder: Folder, raw: str) -> None:

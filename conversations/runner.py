@@ -47,12 +47,14 @@ class Runner:
         self._keeper = loop.create_task(self._keep(), name="turn-keeper")
         board.ensure_started()
 
-    def launch(self, turn_id: str) -> None:
-        """Make this turn, which this process owns. Returns at once."""
+    def launch(self, turn_id: str, job: Job | None = None) -> None:
+        """Make this turn, which this process owns; `job` where it is known already. Returns at once."""
         self.ensure_started()
         if turn_id not in self._tasks:
-            tails[turn_id] = Tail()
-            task = asyncio.create_task(self._make(turn_id), name=f"turn-{turn_id}")
+            tail = tails[turn_id] = Tail()
+            if job is not None:
+                tail.push([event_log.FIRST])
+            task = asyncio.create_task(self._make(turn_id, job), name=f"turn-{turn_id}")
             self._tasks[turn_id] = task
             task.add_done_callback(lambda done: self._ended(turn_id, done))
 
@@ -100,9 +102,9 @@ class Runner:
         if not task.cancelled() and task.exception() is not None:
             log.error("Turn %s broke", turn_id, exc_info=task.exception())
 
-    async def _make(self, turn_id: str) -> None:
+    async def _make(self, turn_id: str, job: Job | None) -> None:
         try:
-            job = await in_db(job_read, turn_id)
+            job = job or await in_db(job_read, turn_id)
         except Exception as error:
             log.exception("Turn %s could not be read", turn_id)
             await in_db(_fail, turn_id, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from conversations.params import params_check
 from conversations.parts import Part, content_parts, text_of
 from conversations.process import OWNER
 from conversations.selectors import conversation_get, message_get, tree_get
+from models_registry.models import Model
 from models_registry.selectors import model_resolve
 
 #: How long a process may keep a turn without a sign of life (seconds); renewed several times within it.
@@ -34,6 +36,8 @@ class Begun:
     user_message: str | None
     assistant_message: str
     created: bool
+    # The new turn with its relations, so that what follows need not read them again.
+    row: Turn | None = None
 
     def accepted(self) -> dict[str, Any]:
         return {
@@ -111,16 +115,10 @@ def turn_start(ask: Ask, *, conversation_id: str | None, content: Any, is_test: 
             conversation = Conversation(user_id=ask.user_id, is_test=is_test)
         else:
             conversation = _locked(ask.user_id, conversation_id)
-        model_id = _model_id(ask, conversation)
-        if conversation_id is None:
-            # Only a model that was named stays with the conversation; others follow the default.
-            conversation.model_id = model_id if ask.model else None
+        if not conversation.title:
             conversation.title = _title(parts)
-            conversation.save(force_insert=True)
-        elif not conversation.title:
-            conversation.title = _title(parts)
-        question = _user_message(conversation, conversation.active_leaf or None, parts)
-        return _answer(ask, options, conversation, question, model_id)
+        question = _question(conversation, conversation.active_leaf or None, parts)
+        return _answer(ask, options, conversation, question, is_new=True)
 
     return _once(ask, begin)
 
@@ -133,8 +131,8 @@ def turn_edit(ask: Ask, *, message_id: str, content: Any) -> Begun:
     def begin() -> Begun:
         message = _message_of(ask, message_id, Message.Role.USER)
         conversation = _locked(ask.user_id, message.conversation_id)
-        question = _user_message(conversation, message.parent_id, parts)
-        return _answer(ask, options, conversation, question, _model_id(ask, conversation))
+        question = _question(conversation, message.parent_id, parts)
+        return _answer(ask, options, conversation, question, is_new=True)
 
     return _once(ask, begin)
 
@@ -149,7 +147,7 @@ def turn_retry(ask: Ask, *, message_id: str) -> Begun:
         question = message.parent
         if question is None:
             raise AppError("not_found", _("There is no such message."), status=404)
-        return _answer(ask, options, conversation, question, _model_id(ask, conversation))
+        return _answer(ask, options, conversation, question, is_new=False)
 
     return _once(ask, begin)
 
@@ -162,8 +160,8 @@ def turn_continue(ask: Ask, *, message_id: str) -> Begun:
         message = _message_of(ask, message_id, Message.Role.ASSISTANT)
         conversation = _locked(ask.user_id, message.conversation_id)
         Message.objects.filter(pk=message.pk).update(status=Message.Status.STREAMING, error=None)
-        model_id = message.model_id or _model_id(ask, conversation)
-        return _turn(ask, options, conversation, message.parent_id, message.pk, model_id)
+        model = message.model or _model(ask, conversation)
+        return _turn(ask, options, conversation, message.parent, message, model)
 
     return _once(ask, begin)
 
@@ -205,9 +203,6 @@ def _once(ask: Ask, begin: Any) -> Begun:
                 }
             },
         )
-    known = _known(ask)
-    if known is not None:
-        return known
     try:
         with transaction.atomic():
             begun: Begun = begin()
@@ -250,12 +245,12 @@ def _message_of(ask: Ask, message_id: str, role: str) -> Message:
     return message
 
 
-def _model_id(ask: Ask, conversation: Conversation) -> str | None:
+def _model(ask: Ask, conversation: Conversation) -> Model | None:
     if ask.echo is not None:
         return None
-    if ask.model is None and conversation.model_id is not None:
-        return str(conversation.model_id)
-    return str(model_resolve(ask.model).pk)
+    if ask.model is None and conversation.model is not None:
+        return conversation.model
+    return model_resolve(ask.model)
 
 
 def _title(parts: list[Part]) -> str:
@@ -263,8 +258,9 @@ def _title(parts: list[Part]) -> str:
     return first if len(first) <= TITLE_LENGTH else first[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def _user_message(conversation: Conversation, parent_id: str | None, parts: list[Part]) -> Message:
-    return Message.objects.create(
+def _question(conversation: Conversation, parent_id: str | None, parts: list[Part]) -> Message:
+    """Not stored yet."""
+    return Message(
         conversation=conversation,
         parent_id=parent_id,
         role=Message.Role.USER,
@@ -274,41 +270,54 @@ def _user_message(conversation: Conversation, parent_id: str | None, parts: list
 
 
 def _answer(
-    ask: Ask, options: dict[str, Any], conversation: Conversation, question: Message, model_id: str | None
+    ask: Ask, options: dict[str, Any], conversation: Conversation, question: Message, *, is_new: bool
 ) -> Begun:
-    message = Message.objects.create(
+    """`is_new`: the question is not stored yet."""
+    model = _model(ask, conversation)
+    message = Message(
         conversation=conversation,
         parent=question,
         role=Message.Role.ASSISTANT,
         status=Message.Status.STREAMING,
-        model_id=model_id,
+        model=model,
     )
-    return _turn(ask, options, conversation, question.pk, message.pk, model_id)
+    return _turn(
+        ask, options, conversation, question, message, model, [question, message] if is_new else [message]
+    )
 
 
 def _turn(
     ask: Ask,
     options: dict[str, Any],
     conversation: Conversation,
-    question_id: str | None,
-    message_id: str,
-    model_id: str | None,
+    question: Message | None,
+    message: Message,
+    model: Model | None,
+    new: Sequence[Message] = (),
 ) -> Begun:
-    conversation.active_leaf = message_id
+    """Store all that is new, few statements: turns begin in bursts."""
+    conversation.active_leaf = message.pk
     conversation.updated = timezone.now()
-    if ask.model is not None and conversation.model_id != model_id:
-        conversation.model_id = model_id
-    conversation.save(update_fields=["active_leaf", "updated", "title", "model"])
+    # Only a model that was named stays with the conversation; others follow the default.
+    if ask.model is not None:
+        conversation.model = model
+    if conversation._state.adding:
+        conversation.save(force_insert=True)
+    else:
+        conversation.save(update_fields=["active_leaf", "updated", "title", "model"])
+    if new:
+        Message.objects.bulk_create(new)
     turn = Turn.objects.create(
         conversation=conversation,
         user_id=ask.user_id,
-        user_message_id=question_id,
-        message_id=message_id,
+        user_message=question,
+        message=message,
         client_id=ask.client_id,
-        model_id=model_id,
+        model=model,
         options=options,
         owner=OWNER,
         lease_until=time.time() + LEASE,
     )
     first_event(turn)
-    return Begun(turn.pk, conversation.pk, question_id, message_id, created=True)
+    user_message = question.pk if question is not None else None
+    return Begun(turn.pk, conversation.pk, user_message, message.pk, created=True, row=turn)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from conversations.models import Turn
 from conversations.parts import Folder
 from conversations.prompts import build_messages, shorten
 from conversations.selectors import Tree, tree_get, turn_fold
+from conversations.services import Begun
 from inference.client import InferenceClient
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, Messages, ModelSpec
@@ -55,16 +57,27 @@ class Job:
     stop_requested: bool = False
 
 
+def begin(start: Callable[..., Begun], *args: Any, **kwargs: Any) -> tuple[Begun, Job | None]:
+    """`start` (one of the services) and, for a new turn, its job: one hop to the database for both."""
+    begun = start(*args, **kwargs)
+    if begun.row is None or begun.row.options.get("goes_on"):
+        return begun, None
+    return begun, _job(begun.row, Folder(), 1, "")
+
+
 def job_read(turn_id: str) -> Job | None:
     """None when the turn is not there to be made any more."""
     turn = (
-        Turn.objects.select_related("conversation", "message", "model")
+        Turn.objects.select_related("conversation", "message", "user_message", "model")
         .filter(pk=turn_id, state=Turn.State.RUNNING)
         .first()
     )
     if turn is None:
         return None
-    folder, seq, raw = turn_fold(turn, turn.message)
+    return _job(turn, *turn_fold(turn, turn.message))
+
+
+def _job(turn: Turn, folder: Folder, seq: int, raw: str) -> Job:
     params = dict(turn.conversation.params) | dict(turn.options.get("params") or {})
     params = {name: value for name, value in params.items() if value is not None}
     spec, context, continues = ECHO, None, True
@@ -96,6 +109,9 @@ def job_read(turn_id: str) -> Job | None:
 
 def _branch(turn: Turn) -> Messages:
     """The messages above the answer, oldest first."""
+    question = turn.user_message
+    if question is not None and question.parent_id is None:
+        return [{"role": question.role, "content": question.text}]
     tree: Tree = tree_get(turn.conversation_id)
     above = tree.branch(turn.message.parent_id or "")
     by_id = turn.conversation.messages.only("role", "text").in_bulk(above)
@@ -120,7 +136,8 @@ class TurnRun:
     _progress: float = 0.0
 
     def __post_init__(self) -> None:
-        self.tail.begin(self.job.seq)
+        if self.tail.last is None:
+            self.tail.begin(self.job.seq)
         self._idle.set()
 
     async def run(self) -> None:

@@ -20,13 +20,12 @@ from rest_framework.views import APIView
 from config.api import validated
 from config.browsable import BrowsableRenderer
 from config.errors import AppError
-from conversations import services
 from conversations.event_log import follow, watch_check
 from conversations.runner import runner
 from conversations.selectors import turn_get
 from conversations.serializers import ChatStreamWrite, StopAccepted, TestStreamWrite
 from conversations.services import Ask, Begun
-from conversations.views.conversations import ask_of, begin
+from conversations.views.conversations import ask_of, start
 
 PING_EVERY = 15.0
 TEST_TOKENS = 50
@@ -65,12 +64,7 @@ class ChatStreamView(StreamView):
     @extend_schema(request=ChatStreamWrite, responses=_STREAM, operation_id="chat_stream")
     def post(self, request: Request) -> HttpResponseBase:
         values = validated(ChatStreamWrite, request)
-        begun = services.turn_start(
-            ask_of(request, values),
-            conversation_id=values.get("conversation"),
-            content=values["content"],
-        )
-        begin(str(request.user.pk), begun)
+        begun = start(request, ask_of(request, values), values.get("conversation"), values["content"])
         return self.hint(request, begun.turn) or stream(begun.turn, 0, begun)
 
 
@@ -83,8 +77,7 @@ class TestStreamView(StreamView):
         content = values.pop("content", _("A test of the stream."))
         echo = {"tokens": TEST_TOKENS} | values
         ask = Ask(user_id=str(request.user.pk), echo=echo)
-        begun = services.turn_start(ask, conversation_id=None, content=content, is_test=True)
-        begin(str(request.user.pk), begun)
+        begun = start(request, ask, None, content, is_test=True)
         return self.hint(request, begun.turn) or stream(begun.turn, 0, begun)
 
 

@@ -26,6 +26,7 @@ from conversations.serializers import (
     TurnWrite,
 )
 from conversations.services import Ask, Begun
+from conversations.turn import begin
 
 _PAGING = [
     OpenApiParameter("cursor", str, description="From the `next` of the page before."),
@@ -120,10 +121,7 @@ class MessagesView(APIView):
     @extend_schema(request=TurnWrite, responses={202: Accepted})
     def post(self, request: Request, conversation_id: str) -> Response:
         values = validated(TurnWrite, request)
-        begun = services.turn_start(
-            ask_of(request, values), conversation_id=conversation_id, content=values["content"]
-        )
-        begin(str(request.user.pk), begun)
+        begun = start(request, ask_of(request, values), conversation_id, values["content"])
         return Response(begun.accepted(), status=202)
 
 
@@ -147,15 +145,17 @@ def ask_of(request: Request, values: dict[str, Any]) -> Ask:
     )
 
 
-def begin(user_id: str, begun: Begun) -> None:
-    """Launch what was begun, on the server's event loop, and tell the user's sockets."""
+def start(request: Request, ask: Ask, conversation_id: str | None, content: Any, **more: Any) -> Begun:
+    """Begin a turn, launch it on the server's event loop, and tell the user's sockets. Raises AppError."""
+    begun, job = begin(services.turn_start, ask, conversation_id=conversation_id, content=content, **more)
 
     async def launch() -> None:
         if begun.created:
-            runner.launch(begun.turn)
-            await announce(user_id, begun)
+            runner.launch(begun.turn, job)
+            await announce(str(request.user.pk), begun)
 
     async_to_sync(launch)()
+    return begun
 
 
 def _tell(request: Request, conversation: dict[str, Any]) -> dict[str, Any]:
