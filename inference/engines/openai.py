@@ -138,7 +138,7 @@ class _Reader:
             if data == b"[DONE]":
                 self.done = True
                 break
-            chunk = orjson.loads(data)
+            chunk = _parsed(data)
             if chunk.get("error"):
                 raise InferenceError("engine_error", _message(chunk) or "The endpoint failed.", True)
             if chunk.get("usage"):
@@ -167,11 +167,21 @@ class _Reader:
         return {
             "kind": "usage",
             "prompt_tokens": int(self.usage.get("prompt_tokens") or 0),
-            "reused_tokens": 0,
+            "reused_tokens": int((self.usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
             "completion_tokens": int(self.usage.get("completion_tokens") or self._count),
             "ttft_ms": round((first - began) * 1000, 1),
             "tokens_per_second": round(self._count / spent, 1) if spent else 0.0,
         }
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        chunk = None
+    if not isinstance(chunk, dict):
+        raise InferenceError("malformed_output", "The endpoint sent no chat completion.")
+    return chunk
 
 
 def _refused(status: int, body: bytes) -> InferenceError:
