@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from config.api import StrictSerializer
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from accounts.models import ApiKey, SiteSettings, User
+from config.api import StrictSerializer
 
 
 class UserSerializer(serializers.ModelSerializer[User]):

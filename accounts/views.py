@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from config.api import CursorPage
 from django.contrib.auth import update_session_auth_hash
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
@@ -16,6 +15,7 @@ from accounts.backends import client_address
 from accounts.credentials import Credential
 from accounts.models import User
 from accounts.oauth import NO_STORE, retry_after, tokens_body
+from config.api import CursorPage
 from config.errors import AppError
 
 
