@@ -73,6 +73,8 @@ def content_parts(content: Any) -> list[Part]:
             or set(part) != {"type", "text"}
         ):
             raise _wrong(_("Only parts of type text can be sent yet: {type, text}."))
+    # MySQL and SQLite agree on what they store only without it, and no model knows it.
+    parts = [{"type": "text", "text": part["text"].replace("\x00", "")} for part in parts]
     text = text_of(parts)
     if not text.strip():
         raise _wrong(_("The message is empty."))
@@ -86,8 +88,7 @@ def content_parts(content: Any) -> list[Part]:
         text.encode()
     except UnicodeEncodeError:
         raise _wrong(_("The text holds half a character (a lone surrogate).")) from None
-    # MySQL and SQLite agree on what they store only without it, and no model knows it.
-    return [{"type": "text", "text": part["text"].replace("\x00", "")} for part in parts]
+    return parts
 
 
 def _wrong(message: str) -> AppError:

@@ -1,4 +1,4 @@
-"""A whole house for tests: real web, inference and worker processes on free ports and a data folder of its own.
+"""A whole house for tests: real web, inference and worker processes, free ports, a data folder of its own.
 
 with House() as house:                 # or House(SERVER="daphne", DATABASE_URL=..., REDIS_URL=...)
     anna = house.register("anna")
