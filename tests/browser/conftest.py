@@ -1,0 +1,67 @@
+"""One house and one Chromium for all tests of the page; each test brings its own visitors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.guests import Guests, chromium
+from tests.house import ROOT, House, Person, python
+
+_names = itertools.count(1)
+
+
+# Package scope: Playwright's synchronous API keeps a running event loop, which no other test may meet.
+@pytest.fixture(scope="package")
+def house() -> Iterator[House]:
+    assert (ROOT / "frontend/dist/index.html").exists(), "the page is not built: npm run build in frontend/"
+    house = House()
+    python(house.env, "-m", "django", "collectstatic", "--noinput", "--verbosity", "0")
+    with house:
+        yield house
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def admin(house: House) -> Person:
+    """The first account, and the models that the tests choose from."""
+    admin = house.register("admin")
+    inline = {"inline": True}
+    house.echo_model(admin, "Quick", tokens=30, seed=1, delay_ms=0, settings=inline)
+    house.echo_model(admin, "Paced", tokens=60, seed=2, delay_ms=50, settings=inline)
+    house.echo_model(admin, "Long", tokens=200, seed=3, delay_ms=50, settings=inline)
+    return admin
+
+
+@pytest.fixture
+def someone(house: House, admin: Person) -> Person:
+    """A person without conversations."""
+    return house.register(f"guest{next(_names)}")
+
+
+@pytest.fixture
+def guests(browser: Browser, house: House) -> Iterator[Guests]:
+    guests = Guests(browser, house)
+    yield guests
+    guests.close()
+    # On every page of every test: no other host, no violation of the policy, no uncaught error.
+    assert guests.trouble == []
+
+
+@pytest.fixture
+def chat_with(house: House, guests: Guests) -> Callable[..., Page]:
+    """`chat_with(person, "Paced")`: a page with an empty conversation of that model."""
+
+    def open_chat(person: Person, model: str, **options: object) -> Page:
+        made = house.call("POST", "/api/conversations/", person, status=201, json={"model": model})
+        return guests.open(person, f"/c/{made['id']}", **options)
+
+    return open_chat
