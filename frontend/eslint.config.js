@@ -17,7 +17,7 @@ const isolated = features.map((name) => ({
 }))
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules'] },
+  { ignores: ['dist', 'node_modules', 'src/shared/types/api.d.ts'] },
   ...tseslint.configs.recommended,
   { rules: { '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }] } },
   hooks.configs.flat['recommended-latest'] ?? hooks.configs['recommended-latest'],

@@ -1,9 +1,9 @@
 import { ApiError, errorOf } from '@/shared/api/errors'
 import { local, parseJson } from '@/shared/lib/storage'
 import { Store } from '@/shared/lib/store'
-import type { User } from '@/shared/types/wire'
+import type { Tokens as Granted, User } from '@/shared/types/wire'
 
-export interface Tokens { access_token: string; refresh_token: string; expires_in: number }
+export type Tokens = Pick<Granted, 'access_token' | 'refresh_token' | 'expires_in'>
 
 export interface Session { access: string; refresh: string; expiresAt: number; user: User | null }
 

@@ -1,8 +1,16 @@
 /** What travels between page and server: docs of the REST and WebSocket contract, as types. */
 
+import type { components } from './api'
+
+type Schemas = components['schemas']
+/** What the API says now, for bodies that this page may also have kept from an older server. */
+type Kept<T, Sure extends keyof T> = Pick<T, Sure> & Partial<Omit<T, Sure>>
+
 export interface Page<T> { results: T[]; next: string | null }
 
-export interface User { id: string | number; username: string; email: string; is_admin: boolean; language?: string }
+export type User = Kept<Schemas['User'], 'id' | 'username' | 'email' | 'is_admin'>
+export type Tokens = Schemas['Tokens']
+export type HouseState = Schemas['HouseState']
 
 export type MessageStatus = 'queued' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed'
 
@@ -23,50 +31,20 @@ export interface Usage {
 
 export interface Failure { code: string; message: string; retryable?: boolean; extra?: Record<string, unknown> }
 
-export interface Message {
-  id: string
-  parent: string | null
-  siblings: string[]
+/** The schema knows parts, usage and errors only as objects, role and status only as strings: those are spelled out here. */
+export interface Message extends Omit<Schemas['MessageRead'], 'role' | 'status' | 'parts' | 'usage' | 'error'> {
   role: 'user' | 'assistant' | 'system' | 'tool'
   status: MessageStatus
   parts: Part[]
-  model: string | null
   usage: Usage | null
-  created: string
-  turn: { id: string; seq: number } | null
   error?: Failure | null
 }
 
-export interface Conversation {
-  id: string
-  title: string
-  pinned?: boolean
-  archived?: boolean
-  model?: string | null
-  created?: string
-  updated?: string
-  running?: boolean
-  deleted?: boolean
-}
+/** `deleted` comes on the socket only, in `conversation.changed`. */
+export type Conversation = Kept<Schemas['ConversationRead'], 'id' | 'title'> & { deleted?: boolean }
 
-export type ModelState = 'absent' | 'downloading' | 'stopped' | 'queued' | 'loading' | 'ready' | 'draining' | 'failed'
-
-export interface Model {
-  id: string
-  name: string
-  family?: string | null
-  context_length?: number | null
-  capabilities?: string[]
-  engine?: string | null
-  state: ModelState
-  progress?: number | null
-  device?: string | null
-  memory_bytes?: number | null
-  error?: string | Failure | null
-  is_default?: boolean
-  /** Administrators also see what is switched off. */
-  enabled?: boolean
-}
+export type ModelState = Schemas['StateEnum']
+export type Model = Kept<Schemas['Model'], 'id' | 'name' | 'state'>
 
 export type Phase =
   | { phase: 'queued'; position?: number }

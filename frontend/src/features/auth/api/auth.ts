@@ -1,8 +1,6 @@
 import { api } from '@/shared/api/client'
 import { adopt, forget, session, type Tokens } from '@/shared/api/session'
-import type { User } from '@/shared/types/wire'
-
-export interface HouseState { has_users: boolean; registration: 'open' | 'approval' | 'closed' }
+import type { HouseState, User } from '@/shared/types/wire'
 
 export const houseState = (): Promise<HouseState> => api('/api/auth/state/', { anonymous: true })
 

@@ -1,11 +1,12 @@
 import { Alert, Button, Form, Input } from 'antd'
 import { useEffect, useState } from 'react'
-import { houseState, logIn, type HouseState } from '@/features/auth/api/auth'
+import { houseState, logIn } from '@/features/auth/api/auth'
 import { AuthFrame } from '@/features/auth/components/AuthFrame'
 import { RouteLink } from '@/shared/ui/RouteLink'
 import { ApiError } from '@/shared/api/errors'
 import { useT } from '@/shared/i18n'
 import { navigate } from '@/shared/router'
+import type { HouseState } from '@/shared/types/wire'
 
 interface Values { username: string; password: string }
 

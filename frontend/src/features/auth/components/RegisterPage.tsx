@@ -1,10 +1,11 @@
 import { Alert, Button, Form, Input } from 'antd'
 import { useEffect, useState } from 'react'
-import { houseState, register, type HouseState } from '@/features/auth/api/auth'
+import { houseState, register } from '@/features/auth/api/auth'
 import { AuthFrame } from '@/features/auth/components/AuthFrame'
 import { ApiError } from '@/shared/api/errors'
 import { useFieldErrors } from '@/shared/lib/fieldErrors'
 import { useT } from '@/shared/i18n'
+import type { HouseState } from '@/shared/types/wire'
 import { RouteLink } from '@/shared/ui/RouteLink'
 
 interface Values { username: string; email: string; password: string; confirm: string }
