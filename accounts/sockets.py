@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
+from django.http.request import HttpRequest, split_domain_port, validate_host
+from django.utils.translation import get_language_from_request, get_supported_language_variant
 
 from accounts.credentials import Credential, credential_resolve, unauthorized
 from accounts.credentials import credential_valid as still_valid
 from accounts.models import User
 
-__all__ = ["PROTOCOL", "authenticate_socket", "origin_allowed", "still_valid"]
+__all__ = ["PROTOCOL", "authenticate_socket", "origin_allowed", "socket_language", "still_valid"]
 
 PROTOCOL = "chat.v1"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -29,15 +30,27 @@ def authenticate_socket(scope: dict[str, Any]) -> tuple[User, Credential]:
     return credential_resolve(offered[1])
 
 
+def socket_language(scope: dict[str, Any], user: User) -> str:
+    """The language to speak on this socket: the user's own choice, or what the handshake asks for."""
+    try:
+        return get_supported_language_variant(user.language)
+    except LookupError:
+        request = HttpRequest()
+        request.META["HTTP_ACCEPT_LANGUAGE"] = _headers(scope).get(b"accept-language", "")
+        return get_language_from_request(request)
+
+
+def _headers(scope: dict[str, Any]) -> dict[bytes, str]:
+    return {bytes(name).lower(): bytes(value).decode("latin-1") for name, value in scope.get("headers", [])}
+
+
 def origin_allowed(scope: dict[str, Any]) -> bool:
     """Whether the page that opens this socket was served from here, or from a CSRF_TRUSTED_ORIGINS entry.
 
     Without an Origin it is no browser, and allowed: the token is what lets in, the origin keeps other
     sites' pages from trying.
     """
-    headers = {
-        bytes(name).lower(): bytes(value).decode("latin-1") for name, value in scope.get("headers", [])
-    }
+    headers = _headers(scope)
     origin = headers.get(b"origin")
     if origin is None:
         return True

@@ -14,6 +14,7 @@ from threading import Barrier, local
 from typing import ParamSpec, TypeVar
 
 from django.db import connection, connections
+from django.utils.translation import get_language, override
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,12 +28,17 @@ _local = local()
 
 
 async def in_db(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`function(*args)` on a thread that keeps its connection. Exceptions come back as they are."""
+    """`function(*args)` on a thread that keeps its connection. Exceptions come back as they are.
+
+    What it says is in the caller's language: that belongs to a thread, so it is handed over.
+    """
 
     def call() -> T:
         freshen()
-        return function(*args, **kwargs)
+        with override(language):
+            return function(*args, **kwargs)
 
+    language = get_language()
     return await asyncio.get_running_loop().run_in_executor(_threads, call)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
-from accounts.sockets import PROTOCOL, authenticate_socket, origin_allowed
+from accounts.sockets import PROTOCOL, authenticate_socket, origin_allowed, socket_language
 from config.db import in_db
 from config.errors import AppError
 from conversations import frames, services
@@ -56,6 +57,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(UNAUTHORIZED)
             return
         self.user_id: str = user.pk
+        self._language = socket_language(self.scope, user)
         await self.accept(PROTOCOL)
         runner.ensure_started()
         await self.channel_layer.group_add(group_of(self.user_id), self.channel_name)
@@ -83,6 +85,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._spawn(self._handle(text_data)).add_done_callback(lambda _done: self._busy.release())
 
     async def _handle(self, text: str | None) -> None:
+        with override(self._language):
+            await self._answer(text)
+
+    async def _answer(self, text: str | None) -> None:
         try:
             frame = frames.parse(text)
             await self._dispatch(frame)

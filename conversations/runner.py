@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import override
 
 from config.db import in_db
 from conversations import event_log
@@ -17,7 +18,7 @@ from conversations.models import Conversation, Event, Message, Turn
 from conversations.process import OWNER, is_gone
 from conversations.selectors import turn_fold
 from conversations.services import turn_request_stop, turn_take, turns_release, turns_renew
-from conversations.turn import Job, TurnRun, failure, job_read
+from conversations.turn import Job, TurnRun, failure, job_read, language_of
 from models_registry.live import board, client
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,8 @@ class Runner:
         run = TurnRun(job, client(), tails[job.turn])
         self._runs[job.turn] = run
         try:
-            await run.run()
+            with override(job.language):
+                await run.run()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -164,7 +166,9 @@ def _fail(turn_id: str, error: Exception) -> None:
     if turn is None:
         return
     newest = Event.objects.filter(turn=turn).order_by("-seq").values_list("seq", flat=True).first() or 0
-    (row,) = event_log.rows_of(turn.pk, turn.epoch, newest + 1, [failure(error)])
+    with override(language_of(turn)):
+        last = failure(error)
+    (row,) = event_log.rows_of(turn.pk, turn.epoch, newest + 1, [last])
     message = Message.objects.get(pk=turn.message_id)
     folder, _seq, raw = turn_fold(turn, message)
     with transaction.atomic():

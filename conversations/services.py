@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from config.errors import AppError
@@ -66,7 +67,8 @@ class Ask:
                 "unsupported_task",
                 _("This task is not served yet: %(task)s.") % {"task": str(self.task)[:40]},
             )
-        options: dict[str, Any] = {"params": params_check(self.params)}
+        # Kept with the turn: whoever makes it, now or after a restart, tells of a failure in this language.
+        options: dict[str, Any] = {"params": params_check(self.params), "language": get_language()}
         if self.echo is not None:
             options["echo"] = self.echo
         return options

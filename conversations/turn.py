@@ -14,7 +14,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from conversations import event_log
 from conversations.event_log import LeaseLost, Tail
@@ -23,6 +25,7 @@ from conversations.parts import Folder
 from conversations.prompts import build_messages, shorten
 from conversations.selectors import Tree, tree_get, turn_fold
 from conversations.services import Begun
+from conversations.told import told
 from inference.client import InferenceClient
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, Messages, ModelSpec
@@ -55,6 +58,12 @@ class Job:
     continues: bool
     resumed: bool = False
     stop_requested: bool = False
+    # Of whoever started the turn: its failures are told in it.
+    language: str = settings.LANGUAGE_CODE
+
+
+def language_of(turn: Turn) -> str:
+    return str(turn.options.get("language") or settings.LANGUAGE_CODE)
 
 
 def begin(start: Callable[..., Begun], *args: Any, **kwargs: Any) -> tuple[Begun, Job | None]:
@@ -74,7 +83,8 @@ def job_read(turn_id: str) -> Job | None:
     )
     if turn is None:
         return None
-    return _job(turn, *turn_fold(turn, turn.message))
+    with override(language_of(turn)):
+        return _job(turn, *turn_fold(turn, turn.message))
 
 
 def _job(turn: Turn, folder: Folder, seq: int, raw: str) -> Job:
@@ -104,6 +114,7 @@ def _job(turn: Turn, folder: Folder, seq: int, raw: str) -> Job:
         continues=continues,
         resumed=turn.epoch > 1,
         stop_requested=turn.stop_requested,
+        language=language_of(turn),
     )
 
 
@@ -220,11 +231,11 @@ class TurnRun:
             async with aclosing(stream) as events:
                 async for event in events:
                     if event["kind"] in LAST_EVENTS:
-                        return event
+                        return told(event)
                     self._put(event)
         except InferenceError as error:
-            return error.to_event()
-        return InferenceError("unavailable", "The stream ended early.", True).to_event()
+            return told(error.to_event())
+        return told(InferenceError("unavailable", "The stream ended early.", True).to_event())
 
     @staticmethod
     def _interrupted(message: str, code: str = "interrupted") -> Event:

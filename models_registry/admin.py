@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -213,7 +213,7 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
 def _state_text(state: live.State) -> str:
     """The state in words, with the progress while there is one."""
     words = {
-        "stopped": _("stopped"),
+        "stopped": pgettext("model", "stopped"),
         "queued": _("queued"),
         "loading": _("loading"),
         "ready": _("ready"),
