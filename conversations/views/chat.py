@@ -47,6 +47,21 @@ _STREAM = {(200, "text/event-stream"): OpenApiTypes.STR}
 class StreamView(APIView):
     renderer_classes = [EventStreamRenderer, JSONRenderer, BrowsableRenderer]
 
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Who opens the address in a browser is told what it is for."""
+        url = request.build_absolute_uri(request.path)
+        message = _("Send a POST with {\"content\": \"…\"}; the answer is a stream of events.")
+        example = f"curl -N -H 'Authorization: Bearer …' --json '{{\"content\": \"…\"}}' {url}"
+        raise AppError("method_not_allowed", message, {"example": example}, status=405)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """An error is JSON also for who asked for a stream."""
+        response = super().handle_exception(exc)
+        if isinstance(getattr(self.request, "accepted_renderer", None), EventStreamRenderer):
+            self.request.accepted_renderer = JSONRenderer()
+            self.request.accepted_media_type = JSONRenderer.media_type
+        return response
+
     def hint(self, request: Request, turn_id: str) -> Response | None:
         """In the browsable API a stream would never end to load: say where it can be read."""
         if request.accepted_renderer.format != "api":
@@ -95,7 +110,7 @@ class TurnEventsView(StreamView):
     def get(self, request: Request, turn_id: str) -> HttpResponseBase:
         turn = turn_get(str(request.user.pk), turn_id)
         text = request.headers.get("Last-Event-ID") or request.query_params.get("after") or "0"
-        if not text.isdigit() or len(text) > 12:
+        if not text.isdecimal() or len(text) > 12:
             raise AppError(
                 "invalid",
                 _("Some fields are not right."),

@@ -112,7 +112,7 @@ class MessagesView(APIView):
     def get(self, request: Request, conversation_id: str) -> Response:
         conversation = selectors.conversation_get(str(request.user.pk), conversation_id)
         text = request.query_params.get("limit", "50")
-        limit = min(max(int(text), 1), 200) if text.isdigit() else 50
+        limit = min(max(int(text), 1), 200) if text.isdecimal() and len(text) < 9 else 50
         before = request.query_params.get("before", "")
         page, above = selectors.message_page(conversation, before=before, limit=limit)
         url = request.build_absolute_uri(f"{request.path}?before={above}&limit={limit}") if above else None
