@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from conversations.turn import begin
 from models_registry.live import board
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 HEARTBEAT_EVERY = 15.0
 #: A client that takes nothing for this long is cut off; it comes back with its seq (seconds).
@@ -128,28 +129,20 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             params=frame.get("params"),
         )
         if kind == "turn.start":
-            begun, job = await in_db(
-                begin,
-                services.turn_start,
-                ask,
-                conversation_id=frame["conversation"],
-                content=frame["content"],
+            starts = _start(
+                ask, services.turn_start, conversation_id=frame["conversation"], content=frame["content"]
             )
         elif kind == "turn.edit":
-            begun, job = await in_db(
-                begin, services.turn_edit, ask, message_id=frame["message"], content=frame["content"]
-            )
+            starts = _start(ask, services.turn_edit, message_id=frame["message"], content=frame["content"])
         elif kind == "turn.retry":
-            begun, job = await in_db(begin, services.turn_retry, ask, message_id=frame["message"])
+            starts = _start(ask, services.turn_retry, message_id=frame["message"])
         else:
-            begun, job = await in_db(begin, services.turn_continue, ask, message_id=frame["message"])
-        if begun.created:
-            runner.launch(begun.turn, job)
+            starts = _start(ask, services.turn_continue, message_id=frame["message"])
+        # A socket that closes in this moment cancels us, but not the turn, which is stored by then.
+        begun = await asyncio.shield(_keep(starts))
         accepted = {"type": "turn.accepted", "client_id": frame["client_id"], **begun.accepted()}
         await self._send(frames.dump(accepted))
         self._watch(begun.turn, begun.conversation, 0)
-        if begun.created:
-            await announce(self.user_id, begun)
 
     def _watch(self, turn_id: str, conversation_id: str, after: int) -> None:
         """A second watch of the same turn moves the cursor."""
@@ -240,6 +233,25 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if not task.cancelled() and task.exception() is not None:
             # The client went while something was being sent to it.
             log.debug("A task of a socket ended: %s", task.exception())
+
+
+_kept: set[asyncio.Task[Any]] = set()
+
+
+def _keep(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that no socket owns; asyncio itself holds tasks only weakly."""
+    task = asyncio.create_task(work)
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
+    return task
+
+
+async def _start(ask: Ask, service: Callable[..., Begun], **what: Any) -> Begun:
+    begun, job = await in_db(begin, service, ask, **what)
+    if begun.created:
+        runner.launch(begun.turn, job)
+        _keep(announce(ask.user_id, begun))
+    return begun
 
 
 async def announce(user_id: str, begun: Begun) -> None:

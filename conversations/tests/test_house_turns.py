@@ -156,7 +156,7 @@ async def test_a_hundred_cuts_over_both_doors(house: House, anna: Person):
     events: list[dict[str, Any]] = []
     cuts = 0
     while not events or events[-1]["kind"] not in LAST:
-        until = len(events) + dice.randrange(0, 20) if cuts < 100 else 10**9
+        until = len(events) + dice.randrange(0, 10) if cuts < 100 else 10**9
         if dice.random() < 0.5:
             await read_socket(house, anna, accepted["turn"], events, until)
         else:
