@@ -200,7 +200,7 @@ export interface paths {
         get: operations["conversations_list"];
         put?: never;
         /** @description Your conversations, newest first. */
-        post: operations["api_conversations_create"];
+        post: operations["conversations_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -215,15 +215,15 @@ export interface paths {
             cookie?: never;
         };
         /** @description One conversation: read, change, delete. */
-        get: operations["api_conversations_retrieve"];
+        get: operations["conversations_retrieve"];
         put?: never;
         post?: never;
         /** @description One conversation: read, change, delete. */
-        delete: operations["api_conversations_destroy"];
+        delete: operations["conversations_destroy"];
         options?: never;
         head?: never;
         /** @description One conversation: read, change, delete. */
-        patch: operations["api_conversations_partial_update"];
+        patch: operations["conversations_partial_update"];
         trace?: never;
     };
     "/api/conversations/{conversation_id}/active/": {
@@ -240,7 +240,7 @@ export interface paths {
         options?: never;
         head?: never;
         /** @description Show another sibling. */
-        patch: operations["api_conversations_active_partial_update"];
+        patch: operations["conversations_active_partial_update"];
         trace?: never;
     };
     "/api/conversations/{conversation_id}/messages/": {
@@ -251,10 +251,10 @@ export interface paths {
             cookie?: never;
         };
         /** @description The branch on show, oldest first, in pages from its end; POST starts a turn. */
-        get: operations["api_conversations_messages_retrieve"];
+        get: operations["conversations_messages_retrieve"];
         put?: never;
         /** @description The branch on show, oldest first, in pages from its end; POST starts a turn. */
-        post: operations["api_conversations_messages_create"];
+        post: operations["conversations_messages_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -376,40 +376,6 @@ export interface paths {
         put?: never;
         /** @description End a running turn with what there is. */
         post: operations["turn_stop"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/chat/stream/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** @description Start a turn and read it as `text/event-stream`: `accepted`, then every event of the turn. */
-        post: operations["chat_stream_2"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/chat/teststream/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** @description The same stream from the built-in echo engine; no model is loaded. */
-        post: operations["chat_teststream_2"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1113,7 +1079,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_create: {
+    conversations_create: {
         parameters: {
             query?: never;
             header?: never;
@@ -1137,7 +1103,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_retrieve: {
+    conversations_retrieve: {
         parameters: {
             query?: never;
             header?: never;
@@ -1158,7 +1124,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_destroy: {
+    conversations_destroy: {
         parameters: {
             query?: never;
             header?: never;
@@ -1178,7 +1144,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_partial_update: {
+    conversations_partial_update: {
         parameters: {
             query?: never;
             header?: never;
@@ -1204,7 +1170,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_active_partial_update: {
+    conversations_active_partial_update: {
         parameters: {
             query?: never;
             header?: never;
@@ -1229,7 +1195,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_messages_retrieve: {
+    conversations_messages_retrieve: {
         parameters: {
             query?: {
                 /** @description From the `next` of the page below. */
@@ -1255,7 +1221,7 @@ export interface operations {
             };
         };
     };
-    api_conversations_messages_create: {
+    conversations_messages_create: {
         parameters: {
             query?: never;
             header?: never;
@@ -1497,58 +1463,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StopAccepted"];
-                };
-            };
-        };
-    };
-    chat_stream_2: {
-        parameters: {
-            query?: {
-                format?: "event-stream" | "json";
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChatStreamWriteRequest"];
-                "application/x-www-form-urlencoded": components["schemas"]["ChatStreamWriteRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-        };
-    };
-    chat_teststream_2: {
-        parameters: {
-            query?: {
-                format?: "event-stream" | "json";
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["TestStreamWriteRequest"];
-                "application/x-www-form-urlencoded": components["schemas"]["TestStreamWriteRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
                 };
             };
         };

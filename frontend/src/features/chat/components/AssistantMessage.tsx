@@ -1,4 +1,4 @@
-import { CaretRightOutlined, CheckOutlined, CopyOutlined, DownOutlined, LeftOutlined, ReloadOutlined, RightOutlined } from '@ant-design/icons'
+import { CaretRightOutlined, CheckOutlined, CopyOutlined, DownOutlined, ReloadOutlined } from '@ant-design/icons'
 import { Button, Dropdown, Tooltip } from 'antd'
 import { memo } from 'react'
 import { tagOf, useT } from '@/shared/i18n'
@@ -8,6 +8,7 @@ import { useCopied } from '@/shared/ui/useCopied'
 import { isRunning, textOf, type Entry } from '../stores/transcript'
 import { PartView } from './PartView'
 import { StatusLine } from './StatusLine'
+import { Versions } from './Versions'
 
 interface Props { entry: Entry; models: Model[]; busy: boolean; fallbackModel: string; onRetry: (message: string, model?: string) => void; onContinue: (message: string) => void; onShow: (message: string) => void }
 
@@ -53,20 +54,6 @@ function Actions({ entry, models, model, busy, onRetry, onContinue, onShow }: Om
       <Versions id={message.id} siblings={message.siblings} busy={busy} onShow={onShow} />
       <Facts model={model} usage={message.usage} created={message.created} />
     </div>
-  )
-}
-
-function Versions({ id, siblings, busy, onShow }: { id: string; siblings: string[]; busy: boolean; onShow: (message: string) => void }) {
-  const { t } = useT()
-  const at = siblings.indexOf(id)
-  if (siblings.length < 2 || at < 0) return null
-  const [before, after] = [siblings[at - 1], siblings[at + 1]]
-  return (
-    <span className="versions">
-      <IconButton size="small" label={t('chat.previous')} icon={<LeftOutlined />} disabled={busy || !before} onClick={() => before && onShow(before)} />
-      <span aria-label={t('chat.version', { index: at + 1, count: siblings.length })}>{at + 1}/{siblings.length}</span>
-      <IconButton size="small" label={t('chat.next')} icon={<RightOutlined />} disabled={busy || !after} onClick={() => after && onShow(after)} />
-    </span>
   )
 }
 

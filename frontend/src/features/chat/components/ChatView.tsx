@@ -9,7 +9,7 @@ import { Mark } from '@/shared/ui/Mark'
 import { IconButton } from '@/shared/ui/IconButton'
 import { useFollow } from '../hooks/useFollow'
 import type { Chat } from '../stores/chat'
-import { runningEntry, type Transcript } from '../stores/transcript'
+import { lastQuestion, runningEntry, type Transcript } from '../stores/transcript'
 import { AssistantMessage } from './AssistantMessage'
 import { Composer } from './Composer'
 import { Greeting } from './Greeting'
@@ -23,6 +23,7 @@ export function ChatView({ chat, models, model, userName }: Props) {
   const { message: toast } = App.useApp()
   const transcript = useStore(chat)
   const { box, content, away, toEnd } = useFollow(transcript.entries.length > 0)
+  const [editing, setEditing] = useState<string | null>(null)
   const [seed, setSeed] = useState<{ text: string } | null>(null)
   const running = runningEntry(transcript) !== undefined
   // Only a choice made by hand is named; otherwise the server's own rule holds.
@@ -37,6 +38,7 @@ export function ChatView({ chat, models, model, userName }: Props) {
   }
   const resend = useCallback((key: string) => chat.resend(key, pick), [chat, pick])
   const retry = useCallback((message: string, other?: string) => { chat.retry(message, other ?? pick); toEnd() }, [chat, pick, toEnd])
+  const edit = useCallback((message: string, content: string) => { setEditing(null); chat.edit(message, content); toEnd() }, [chat, toEnd])
   const goOn = useCallback((message: string) => { chat.goOn(message); toEnd() }, [chat, toEnd])
   const show = useCallback((message: string) => { chat.show(message).catch((error: unknown) => void toast.error(problem(error))) }, [chat, toast, problem])
 
@@ -45,11 +47,12 @@ export function ChatView({ chat, models, model, userName }: Props) {
       <div className="chat-scroll" ref={box}>
         <div className="chat-column" ref={content}>
           <Stand transcript={transcript} chat={chat} userName={userName} model={modelName} onPick={(text) => setSeed({ text })} />
-          <Messages transcript={transcript} models={models} modelName={modelName} running={running} onRetry={retry} onResend={resend} onContinue={goOn} onShow={show} />
+          <Messages transcript={transcript} models={models} modelName={modelName} running={running} editing={editing} onEditing={setEditing} onEdit={edit} onRetry={retry} onResend={resend} onContinue={goOn} onShow={show} />
         </div>
       </div>
       {away && <IconButton className="to-end" type="default" shape="circle" label={t('chat.toEnd')} icon={<ArrowDownOutlined />} onClick={toEnd} />}
-      {transcript.loading !== 'missing' && <Composer conversation={chat.id} model={modelName || null} busy={running} seed={seed} onSend={send} onStop={() => chat.stop()} />}
+      {transcript.loading !== 'missing' && <Composer conversation={chat.id} model={modelName || null} busy={running} seed={seed} away={editing !== null}
+        onSend={send} onStop={() => chat.stop()} onLast={() => setEditing(lastQuestion(transcript))} />}
     </div>
   )
 }
@@ -68,19 +71,20 @@ function Stand({ transcript, chat, userName, model, onPick }: { transcript: Tran
 }
 
 interface MessagesProps {
-  transcript: Transcript; models: Model[]; modelName: string; running: boolean
+  transcript: Transcript; models: Model[]; modelName: string; running: boolean; editing: string | null
+  onEditing: (message: string | null) => void; onEdit: (message: string, content: string) => void
   onRetry: (message: string, model?: string) => void; onResend: (key: string) => void
   onContinue: (message: string) => void; onShow: (message: string) => void
 }
 
-function Messages({ transcript, models, modelName, running, onRetry, onResend, onContinue, onShow }: MessagesProps) {
+function Messages({ transcript, models, modelName, running, editing, onEditing, onEdit, onRetry, onResend, onContinue, onShow }: MessagesProps) {
   const { t } = useT()
   const entries = useMemo(() => transcript.entries.filter(({ message }) => message.role === 'user' || message.role === 'assistant'), [transcript.entries])
   if (entries.length === 0) return null
   return (
     <div className="messages" aria-label={t('chat.messages')} role="log" aria-live="off">
       {entries.map((entry) => (entry.message.role === 'user'
-        ? <UserMessage key={entry.key} entry={entry} onResend={onResend} />
+        ? <UserMessage key={entry.key} entry={entry} busy={running} editing={editing === entry.message.id} onEditing={onEditing} onEdit={onEdit} onShow={onShow} onResend={onResend} />
         : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} onContinue={onContinue} onShow={onShow} />))}
     </div>
   )

@@ -14,9 +14,17 @@ function Field(props: GetProps<typeof Input.TextArea>) {
 const PARTS = { input: Field }
 const ROWS = { minRows: 1, maxRows: 8 }
 
-interface Props { conversation: string | null; model: string | null; busy: boolean; seed: { text: string } | null; onSend: (text: string) => void; onStop: () => void }
+interface Props {
+  conversation: string | null; model: string | null; busy: boolean; seed: { text: string } | null
+  /** The writer is at another field; when they come back the composer has the cursor again. */
+  away: boolean
+  onSend: (text: string) => void
+  onStop: () => void
+  /** Arrow-up in the empty field: take up the last question again. */
+  onLast: () => void
+}
 
-export function Composer({ conversation, model, busy, seed, onSend, onStop }: Props) {
+export function Composer({ conversation, model, busy, seed, away, onSend, onStop, onLast }: Props) {
   const { t } = useT()
   const fingers = useStore(touch)
   const [text, setText] = useState(() => drafts.read(conversation))
@@ -27,7 +35,7 @@ export function Composer({ conversation, model, busy, seed, onSend, onStop }: Pr
     drafts.write(conversation, next)
   }
 
-  useEffect(() => { if (!fingers) field.current?.focus() }, [fingers])
+  useEffect(() => { if (!fingers && !away) field.current?.focus() }, [fingers, away])
   const [seen, setSeen] = useState(seed)
   if (seed !== seen) {
     setSeen(seed)
@@ -50,6 +58,11 @@ export function Composer({ conversation, model, busy, seed, onSend, onStop }: Pr
   function onKeyDown(event: KeyboardEvent): void | false {
     // 229 is what an input method sends on browsers that forget `isComposing`.
     if (event.nativeEvent.isComposing || event.keyCode === 229) return false
+    if (event.key === 'ArrowUp' && !text && !busy) {
+      event.preventDefault()
+      onLast()
+      return false
+    }
     if (event.key !== 'Enter' || event.shiftKey || event.altKey) return undefined
     if (fingers && !event.ctrlKey && !event.metaKey) return false
     event.preventDefault()

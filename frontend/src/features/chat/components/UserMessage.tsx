@@ -1,4 +1,4 @@
-import { CheckOutlined, CopyOutlined, ReloadOutlined } from '@ant-design/icons'
+import { CheckOutlined, CopyOutlined, EditOutlined, ReloadOutlined } from '@ant-design/icons'
 import { Button } from 'antd'
 import { memo } from 'react'
 import { useT } from '@/shared/i18n'
@@ -6,18 +6,36 @@ import { IconButton } from '@/shared/ui/IconButton'
 import { useCopied } from '@/shared/ui/useCopied'
 import { reasonOf } from '../stores/status'
 import { textOf, type Entry } from '../stores/transcript'
+import { EditBox } from './EditBox'
+import { Versions } from './Versions'
 
-export const UserMessage = memo(function UserMessage({ entry, onResend }: { entry: Entry; onResend: (key: string) => void }) {
+interface Props {
+  entry: Entry; busy: boolean; editing: boolean
+  /** Null: leave the words as they are. */
+  onEditing: (message: string | null) => void
+  onEdit: (message: string, content: string) => void
+  onShow: (message: string) => void
+  onResend: (key: string) => void
+}
+
+export const UserMessage = memo(function UserMessage({ entry, busy, editing, onEditing, onEdit, onShow, onResend }: Props) {
   const { t } = useT()
   const [copied, copy] = useCopied()
-  const text = textOf(entry.message)
+  const { message } = entry
+  const text = textOf(message)
   const unsent = entry.delivery?.state === 'unsent' ? entry.delivery.error : null
   return (
-    <article className="message message-user" data-testid="message-user" data-id={entry.message.id} aria-label={t('chat.you')}>
-      <div className="user-row">
-        <IconButton className="user-copy" size="small" label={copied ? t('common.copied') : t('chat.copyMessage')} icon={copied ? <CheckOutlined /> : <CopyOutlined />} onClick={() => void copy(text)} />
-        <div className="user-text">{text}</div>
-      </div>
+    <article className="message message-user" data-testid="message-user" data-id={message.id} aria-label={t('chat.you')}>
+      {editing
+        ? <EditBox text={text} busy={busy} onSend={(words) => onEdit(message.id, words)} onCancel={() => onEditing(null)} />
+        : <div className="user-text">{text}</div>}
+      {!editing && (
+        <div className="user-actions">
+          <IconButton size="small" label={copied ? t('common.copied') : t('chat.copyMessage')} icon={copied ? <CheckOutlined /> : <CopyOutlined />} onClick={() => void copy(text)} />
+          {!entry.delivery && <IconButton size="small" label={t('chat.edit')} icon={<EditOutlined />} disabled={busy} onClick={() => onEditing(message.id)} data-testid="edit" />}
+          {!entry.delivery && <Versions id={message.id} siblings={message.siblings} busy={busy} onShow={onShow} />}
+        </div>
+      )}
       {unsent && (
         <div className="status-line status-bad" role="alert">
           <span className="status-dot" aria-hidden="true" />

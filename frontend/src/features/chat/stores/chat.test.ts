@@ -216,6 +216,43 @@ describe('answering again', () => {
   })
 })
 
+describe('editing a question', () => {
+  const kept = () => [message('u1', { role: 'user' }), message('a1'), message('u2', { role: 'user', parent: 'a1', siblings: ['u0', 'u2'] }), message('a2')]
+  const requested = () => sent.at(-1) as { client_id: string }
+
+  it('puts the new words in its place, as one more version', () => {
+    const chat = new Chat('c', ports, kept())
+    chat.edit('u2', 'better')
+    expect(sent).toMatchObject([{ type: 'turn.edit', message: 'u2', content: 'better' }])
+    expect(words(chat)).toEqual(['', '', 'better', ''])
+    chat.receive({ type: 'turn.accepted', client_id: requested().client_id, turn: 't', conversation: 'c', user_message: 'u9', assistant_message: 'a9' })
+    expect(chat.get().entries.map((entry) => entry.message.id)).toEqual(['u1', 'a1', 'u9', 'a9'])
+    expect(chat.get().entries[2]!.message.siblings).toEqual(['u0', 'u2', 'u9'])
+  })
+
+  it('leaves nothing of the old branch when a snapshot brought it back before the answer', async () => {
+    stored = () => Promise.resolve(page(...kept()))
+    const chat = new Chat('c', ports, kept())
+    chat.edit('u2', 'better')
+    const { client_id } = requested()
+    await chat.read()
+    chat.receive({ type: 'turn.accepted', client_id, turn: 't', conversation: 'c', user_message: 'u9', assistant_message: 'a9' })
+    expect(chat.get().entries.map((entry) => entry.message.id)).toEqual(['u1', 'a1', 'u9', 'a9'])
+  })
+
+  it('refused keeps the new words beside the old branch, to be said again', async () => {
+    stored = () => Promise.resolve(page(...kept()))
+    const chat = new Chat('c', ports, kept())
+    chat.edit('u2', 'better')
+    chat.receive({ type: 'error', client_id: requested().client_id, code: 'conversation_busy', message: 'Busy.' })
+    await settle()
+    expect(words(chat)).toEqual(['', '', '', '', 'better'])
+    chat.resend(chat.get().entries.at(-1)!.key, undefined)
+    expect(sent.at(-1)).toMatchObject({ type: 'turn.edit', message: 'u2', content: 'better' })
+    expect(words(chat)).toEqual(['', '', 'better', ''])
+  })
+})
+
 describe('going on', () => {
   it('adds to the same answer', async () => {
     const chat = new Chat('c', ports, [message('u1', { role: 'user' }), message('a1', { status: 'interrupted', parts: [{ type: 'text', text: 'half' }] })])

@@ -2,6 +2,7 @@ import { ApiError } from '@/shared/api/errors'
 import { newId } from '@/shared/lib/id'
 import { Store } from '@/shared/lib/store'
 import type { ClientFrame, Failure, Message, Page, ServerFrame } from '@/shared/types/wire'
+import { withAccepted, withRefused, type Request } from './requests'
 import {
   draftMessage, EMPTY, entryOf, isRunning, runningEntry, textOf, withEvent, withOlder, withSnapshot, type Entry, type Transcript,
 } from './transcript'
@@ -24,12 +25,10 @@ export interface ChatPorts {
   now: () => number
 }
 
-interface Request { frame: Extract<ClientFrame, { type: 'turn.start' | 'turn.retry' | 'turn.continue' }>; user: string | null; assistant: string; stop: boolean }
 type Frame<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>
 
 /** How often readers are told while text streams in. */
 export const TELL_MS = 50
-const idOf = (message: string | Message): string => (typeof message === 'string' ? message : message.id)
 let made = 0
 
 /** One conversation on the screen: the transcript, what is on its way to the server, and the reducers' driver. */
@@ -73,6 +72,17 @@ export class Chat {
     this.request(frame, this.transcript.entries, user, [])
   }
 
+  /** Other words in the place of this question (and of all below it). */
+  edit(message: string, content: string): void {
+    const at = this.transcript.entries.findIndex((entry) => entry.message.id === message)
+    const old = this.transcript.entries[at]?.message
+    if (!old) return
+    const client_id = newId()
+    const user = draftMessage(`u-${client_id}`, 'user', old.parent, 'done', content, null)
+    user.siblings = [...old.siblings, user.id]
+    this.request({ type: 'turn.edit', client_id, message, content }, this.transcript.entries.slice(0, at), user, [])
+  }
+
   /** A new answer in the place of this one (and of all below it). */
   retry(message: string, model?: string): void {
     const at = this.transcript.entries.findIndex((entry) => entry.message.id === message)
@@ -104,8 +114,10 @@ export class Chat {
   resend(key: string, model: string | undefined): void {
     const entry = this.transcript.entries.find((candidate) => candidate.key === key)
     if (entry?.delivery?.state !== 'unsent') return
+    const { edits } = entry.delivery
     this.change({ ...this.transcript, entries: this.transcript.entries.filter((candidate) => candidate.delivery?.state !== 'unsent') })
-    this.ask(textOf(entry.message), model)
+    if (edits === undefined) this.ask(textOf(entry.message), model)
+    else this.edit(edits, textOf(entry.message))
   }
 
   stop(): void {
@@ -116,7 +128,7 @@ export class Chat {
 
   private request(frame: Exclude<Request['frame'], { type: 'turn.continue' }>, before: Entry[], user: Message | null, siblings: string[]): void {
     const parent = user?.id ?? before.at(-1)?.message.id ?? null
-    const answer = draftMessage(`a-${frame.client_id}`, 'assistant', parent, 'queued', '', frame.model ?? null)
+    const answer = draftMessage(`a-${frame.client_id}`, 'assistant', parent, 'queued', '', 'model' in frame ? (frame.model ?? null) : null)
     answer.siblings = [...siblings, answer.id]
     const added = [user, answer].filter((message) => message !== null).map((message): Entry => ({ ...entryOf(message), delivery: { state: 'sending' } }))
     this.requests.set(frame.client_id, { frame, user: user?.id ?? null, assistant: answer.id, stop: false })
@@ -194,20 +206,7 @@ export class Chat {
     const request = this.requests.get(frame.client_id)
     if (!request) return
     this.requests.delete(frame.client_id)
-    const asked = frame.user_message && request.user ? { from: request.user, to: frame.user_message } : null
-    const answered = { from: request.assistant, to: frame.assistant_message }
-    const goesOn = request.frame.type === 'turn.continue'
-    const known = new Set(goesOn ? [] : [frame.user_message, frame.assistant_message].filter((message) => message !== null).map(idOf))
-    const entries = this.transcript.entries
-      .filter((entry) => !known.has(entry.message.id)) // a snapshot was faster than the answer
-      .map((entry) => {
-        if (asked && entry.message.id === asked.from) return { ...renamed(entry, asked.to), delivery: null }
-        if (entry.message.id !== answered.from) return entry
-        const given = renamed(entry, answered.to)
-        const live = { turn: frame.turn, seq: given.message.turn?.seq ?? 0, phase: null, thinkingSince: null }
-        return { ...given, message: { ...given.message, status: 'queued' as const }, live, delivery: null }
-      })
-    this.change({ ...this.transcript, entries })
+    this.change({ ...this.transcript, entries: withAccepted(this.transcript.entries, request, frame) })
     if (request.frame.type === 'turn.start') this.ports.taken(this.id, request.frame.content)
     if (this.id === null) {
       this.id = frame.conversation
@@ -259,13 +258,10 @@ export class Chat {
     const request = frame.client_id === undefined ? undefined : this.requests.get(frame.client_id)
     if (request && frame.client_id !== undefined) {
       this.requests.delete(frame.client_id)
-      const goesOn = request.frame.type === 'turn.continue'
-      const entries = this.transcript.entries.filter((entry) => goesOn || entry.message.id !== request.assistant)
-      this.change({ ...this.transcript, entries: entries.map((entry) => (entry.message.id === request.user ? { ...entry, delivery: { state: 'unsent' as const, error } } : entry)) })
-      if (request.user === null) {
-        this.ports.refused(error)
-        void this.read()
-      }
+      this.change({ ...this.transcript, entries: withRefused(this.transcript.entries, request, error) })
+      if (request.user === null) this.ports.refused(error)
+      // What was to be replaced is shown again; and somebody else may be asking here.
+      if (request.frame.type !== 'turn.start' || error.code === 'conversation_busy') void this.read()
       this.settleForeign()
     } else if (frame.turn !== undefined && this.knows(frame.turn)) {
       this.forgetTurn(frame.turn) // events_gone, or no longer there: the message is the truth
@@ -296,10 +292,4 @@ export class Chat {
     this.told = this.transcript
     for (const listener of [...this.listeners]) listener()
   }
-}
-
-function renamed(entry: Entry, to: string | Message): Entry {
-  if (typeof to !== 'string') return { ...entry, message: to.parts.length === 0 && entry.message.parts.length > 0 ? { ...to, parts: entry.message.parts } : to }
-  const { siblings } = entry.message
-  return { ...entry, message: { ...entry.message, id: to, siblings: siblings.map((id) => (id === entry.message.id ? to : id)) } }
 }

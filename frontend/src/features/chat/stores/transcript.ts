@@ -3,8 +3,8 @@ import type { Failure, Message, MessageStatus, Part, Phase, TurnEvent } from '@/
 /** A turn that is being made: the last event that is in `parts`, and what is true right now. */
 export interface Live { turn: string; seq: number; phase: Phase | null; thinkingSince: number | null }
 
-/** `sending` waits for `turn.accepted`; `unsent` was refused and says why. */
-export type Delivery = { state: 'sending' } | { state: 'unsent'; error: Failure }
+/** `sending` waits for `turn.accepted`; `unsent` was refused and says why, and which message it was to replace. */
+export type Delivery = { state: 'sending' } | { state: 'unsent'; error: Failure; edits?: string }
 
 export interface Entry {
   /** Stays the same when the server gives the message its id, so nothing on the screen is built anew. */
@@ -26,6 +26,9 @@ export const EMPTY: Transcript = { loading: 'new', entries: [], older: null }
 const RUNNING: MessageStatus[] = ['queued', 'streaming']
 export const isRunning = (entry: Entry): boolean => RUNNING.includes(entry.message.status)
 export const textOf = (message: Message): string => message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
+/** The newest question that the server has: the one that Arrow-up takes up again. */
+export const lastQuestion = (transcript: Transcript): string | null =>
+  transcript.entries.findLast((entry) => entry.message.role === 'user' && !entry.delivery)?.message.id ?? null
 export const runningEntry = (transcript: Transcript): Entry | undefined => transcript.entries.findLast((entry) => isRunning(entry))
 
 export function entryOf(message: Message): Entry {
