@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.guests import Guests, chromium
+from tests.browser.wire import Wire, wire_to
 from tests.house import ROOT, House, Person, python
 
+logging.getLogger("httpx").setLevel(logging.WARNING)
 _names = itertools.count(1)
 
 
@@ -18,7 +21,7 @@ _names = itertools.count(1)
 @pytest.fixture(scope="package")
 def house() -> Iterator[House]:
     assert (ROOT / "frontend/dist/index.html").exists(), "the page is not built: npm run build in frontend/"
-    house = House()
+    house = House(worker=True)
     python(house.env, "-m", "django", "collectstatic", "--noinput", "--verbosity", "0")
     with house:
         yield house
@@ -57,11 +60,28 @@ def guests(browser: Browser, house: House) -> Iterator[Guests]:
 
 
 @pytest.fixture
+def wire(house: House) -> Iterator[Wire]:
+    with wire_to(house.port) as wire:
+        yield wire
+
+
+@pytest.fixture
+def far_guests(browser: Browser, house: House, wire: Wire) -> Iterator[Guests]:
+    """Visitors whose connection the test can cut."""
+    guests = Guests(browser, house, wire.url)
+    yield guests
+    guests.close()
+    assert guests.trouble == []
+
+
+@pytest.fixture
 def chat_with(house: House, guests: Guests) -> Callable[..., Page]:
     """`chat_with(person, "Paced")`: a page with an empty conversation of that model."""
 
-    def open_chat(person: Person, model: str, **options: object) -> Page:
+    def open_chat(person: Person, model: str, among: Guests = guests, **options: object) -> Page:
         made = house.call("POST", "/api/conversations/", person, status=201, json={"model": model})
-        return guests.open(person, f"/c/{made['id']}", **options)
+        page = among.open(person, f"/c/{made['id']}", **options)
+        page.get_by_test_id("composer").wait_for()
+        return page
 
     return open_chat

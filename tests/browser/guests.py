@@ -46,8 +46,9 @@ def chromium() -> Iterator[Browser]:
 class Guests:
     """Opens profiles and keeps what must never happen in them in `trouble`."""
 
-    def __init__(self, browser: Browser, house: House) -> None:
-        self.browser, self.house = browser, house
+    def __init__(self, browser: Browser, house: House, url: str = "") -> None:
+        """`url`: where the browsers find the house, when that is not its own address."""
+        self.browser, self.house, self.url = browser, house, url or house.url
         self.trouble: list[str] = []
         self._contexts: list[BrowserContext] = []
 
@@ -60,11 +61,11 @@ class Guests:
             storage = [{"name": "hearth.session", "value": kept}]
             options["storage_state"] = {
                 "cookies": [],
-                "origins": [{"origin": self.house.url, "localStorage": storage}],
+                "origins": [{"origin": self.url, "localStorage": storage}],
             }
         options.setdefault("locale", "en-US")
         options.setdefault("viewport", {"width": 1280, "height": 800})
-        context = self.browser.new_context(base_url=self.house.url, **options)
+        context = self.browser.new_context(base_url=self.url, **options)
         context.set_default_timeout(WITHIN_MS)
         context.add_init_script(_REPORT_VIOLATIONS)
         context.on("request", lambda request: self._address(request.url))
@@ -88,7 +89,7 @@ class Guests:
 
     def _address(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.house.url).netloc:
+        if parts.scheme not in ("data", "blob") and parts.netloc != urlsplit(self.url).netloc:
             self.trouble.append(f"asked another host: {url}")
 
     def _said(self, kind: str, text: str) -> None:
@@ -130,7 +131,8 @@ def has_words(page: Page, count: int) -> str:
         """(count) => {
             const all = document.querySelectorAll('[data-testid=message-assistant]')
             const last = all[all.length - 1]
-            const text = last ? [...last.querySelectorAll('.prose')].map((one) => one.innerText).join(' ') : ''
+            const parts = last ? [...last.querySelectorAll('.prose')] : []
+            const text = parts.map((one) => one.innerText).join(' ')
             const found = text.split(/\\s+/).filter(Boolean)
             return found.length >= count ? found.join(' ') : null
         }""",

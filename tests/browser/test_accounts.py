@@ -93,9 +93,7 @@ def test_logging_out_leaves_nothing_of_the_person_in_the_browser(
     house.call("POST", "/api/auth/token/", json=body, status=400)
 
 
-def test_a_new_browser_has_everything_from_the_server(
-    guests: Guests, house: House, someone: Person
-) -> None:
+def test_a_new_browser_has_everything_from_the_server(guests: Guests, house: House, someone: Person) -> None:
     page = guests.open(someone)
     ask(page, "What is on the shelf?")
     ended(page)
