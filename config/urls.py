@@ -13,13 +13,15 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^docs/?$", RedirectView.as_view(pattern_name="docs")),
+    # The "Log in" of the browsable API.
+    path("api/session/", include("rest_framework.urls")),
     path("api/auth/", include("accounts.urls")),
     path("api/", include("models_registry.urls")),
     path("api/", include("conversations.urls")),
     path("", include("monitoring.urls")),
-    # Other names of two routes of the contract.
-    re_path(r"^chat/stream/?$", chat.ChatStreamView.as_view()),
-    re_path(r"^chat/teststream/?$", chat.TestStreamView.as_view()),
+    # Other names of two routes of the contract, so not in its description.
+    re_path(r"^chat/stream/?$", chat.ChatStreamView.as_view(schema=None)),
+    re_path(r"^chat/teststream/?$", chat.TestStreamView.as_view(schema=None)),
     re_path(r"^(?:login|register|models|c/[0-9a-f]+)?/?$", page, name="page"),
 ]
 

@@ -24,6 +24,8 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/static/{path}"): "open",
     ("GET", "/api/docs/"): "open",
     ("GET", "/api/schema/"): "open",
+    ("GET", "/api/session/login/"): "open",
+    ("GET", "/api/session/logout/"): "open",
     ("GET", "/api/auth/state/"): "open",
     ("POST", "/api/auth/register/"): "open",
     ("POST", "/api/auth/token/"): "open",

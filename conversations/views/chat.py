@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from asgiref.sync import async_to_sync
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -41,17 +41,24 @@ class EventStreamRenderer(BaseRenderer):
         return orjson.dumps(data)
 
 
+class StreamPage(BrowsableRenderer):
+    def get_default_renderer(self, view: APIView) -> BaseRenderer:
+        """What a page of the browsable API shows is never the stream itself."""
+        return JSONRenderer()
+
+
 _STREAM = {(200, "text/event-stream"): OpenApiTypes.STR}
 
 
 class StreamView(APIView):
-    renderer_classes = [EventStreamRenderer, JSONRenderer, BrowsableRenderer]
+    renderer_classes = [EventStreamRenderer, JSONRenderer, StreamPage]
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         """Who opens the address in a browser is told what it is for."""
         url = request.build_absolute_uri(request.path)
-        message = _("Send a POST with {\"content\": \"…\"}; the answer is a stream of events.")
-        example = f"curl -N -H 'Authorization: Bearer …' --json '{{\"content\": \"…\"}}' {url}"
+        message = _('Send a POST with {"content": "…"}; the answer is a stream of events.')
+        headers = "-H 'Authorization: Bearer …' -H 'Content-Type: application/json'"
+        example = f'curl -N {headers} -d \'{{"content": "…"}}\' {url}'
         raise AppError("method_not_allowed", message, {"example": example}, status=405)
 
     def handle_exception(self, exc: Exception) -> Response:
