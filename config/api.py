@@ -113,7 +113,11 @@ class CursorPage(CursorPagination):
 
 
 def validated(serializer: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
-    """The checked body of `request`. Raises ValidationError."""
-    checked = serializer(data=request.data, context={"request": request})
+    """The checked body of `request`. Raises ValidationError, or ParseError where it is no JSON."""
+    try:
+        data = request.data
+    except RecursionError:  # 100 kB of "[" are enough
+        raise exceptions.ParseError(_("The body is nested too deeply.")) from None
+    checked = serializer(data=data, context={"request": request})
     checked.is_valid(raise_exception=True)
     return dict(checked.validated_data)

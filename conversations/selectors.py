@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Collate
 from django.utils.translation import gettext as _
 
 from config.errors import NotFound
@@ -20,13 +22,20 @@ def conversation_list(
     running = Turn.objects.filter(conversation=OuterRef("pk"), state=Turn.State.RUNNING)
     found = Conversation.objects.filter(user_id=user_id, is_test=False).annotate(running=Exists(running))
     if search:
-        hit = Message.objects.filter(conversation=OuterRef("pk"), text__icontains=search)
-        found = found.filter(Q(title__icontains=search) | Exists(hit))
+        hit = Message.objects.filter(conversation=OuterRef("pk")).alias(said=_any_case("text"))
+        found = found.alias(called=_any_case("title")).filter(
+            Q(called__icontains=search) | Exists(hit.filter(said__icontains=search))
+        )
     if archived is not None:
         found = found.filter(archived=archived)
     if folder is not None:
         found = found.filter(folder=folder)
     return found
+
+
+def _any_case(field: str) -> Collate | F:
+    """MariaDB's binary collation, which keys need, keeps "A" and "a" apart; SQLite's LIKE does not."""
+    return Collate(field, "utf8mb4_unicode_520_ci") if connection.vendor == "mysql" else F(field)
 
 
 def conversation_get(user_id: str, conversation_id: str) -> Conversation:
