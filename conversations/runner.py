@@ -152,7 +152,8 @@ def _take_over(mine: list[str]) -> list[str]:
     now = time.time()
     found = Turn.objects.filter(state=Turn.State.RUNNING).exclude(pk__in=mine)
     taken = []
-    for turn in found.only("id", "owner", "epoch", "lease_until")[:200]:
+    # Leases that nobody renews come first, however many turns are alive.
+    for turn in found.only("id", "owner", "epoch", "lease_until").order_by("lease_until")[:200]:
         # Ours but not among our tasks: a turn that is about to be launched, unless its lease ran out.
         left = (turn.owner != OWNER and is_gone(turn.owner)) or turn.lease_until < now
         if left and turn_take(turn):

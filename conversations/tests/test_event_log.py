@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
 from conversations import event_log, log_tail, log_writer
-from conversations.event_log import LeaseLost, LogWriter, follow, rows_of, tails
+from conversations.event_log import LeaseLost, follow, rows_of, tails
 from conversations.log_tail import Logged, Tail
-from conversations.log_writer import Row, commit
+from conversations.log_writer import LogWriter, Row, commit
 from conversations.models import Event, Message, Turn
 from conversations.parts import Folder
 from conversations.services import Begun, turn_take
@@ -85,7 +86,8 @@ def test_a_commit_whose_answer_was_lost_may_be_repeated(turn: Turn):
 @pytest.mark.parametrize("works", [1, 3])
 def test_an_answer_lost_on_the_way_back(turn: Turn, monkeypatch: pytest.MonkeyPatch, works: int):
     """The database takes the commit, and then the connection breaks."""
-    kind, broken = type(connections["default"]), []
+    kind: Any = type(connections["default"])
+    broken: list[bool] = []
     real: Any = kind._commit
 
     def commit_and_break(self: Any) -> Any:
@@ -175,7 +177,7 @@ async def test_what_comes_during_a_commit_goes_in_the_next(turn: Turn, monkeypat
     await begun.wait()
     futures += [writer.submit(texts(turn, seq)) for seq in range(3, 40)]
     for number, future in enumerate(futures):
-        future.add_done_callback(lambda _done, number=number: order.append(number))
+        future.add_done_callback(partial(lambda n, _done: order.append(n), number))
     assert not any(future.done() for future in futures)
     release.set()
     await asyncio.gather(*futures)

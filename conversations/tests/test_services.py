@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from conversations import selectors, services
 from conversations.event_log import rows_of, turn_end
 from conversations.models import Conversation, Message, Turn
 from conversations.parts import Folder
+from conversations.runner import _take_over
 from conversations.services import Ask, Begun
 from models_registry.models import Model
 from models_registry.services import model_create
@@ -81,7 +84,7 @@ def test_a_busy_conversation_names_its_turn(begin: Begin):
     message = first.assistant_message
     ask = Ask(Conversation.objects.get().user_id, echo={})
     for work in (services.turn_retry, services.turn_continue):
-        assert refused(lambda w=work: w(ask, message_id=message)).code == "conversation_busy"
+        assert refused(partial(work, ask, message_id=message)).code == "conversation_busy"
     end(first)
     assert begin(conversation=first.conversation).created
 
@@ -141,7 +144,7 @@ def test_a_refused_start_leaves_nothing(begin: Begin, anna: User, echo: Model):
         (Ask(anna.pk, client_id=""), "x"),
         (Ask(anna.pk, client_id="x" * 65), "x"),
     ):
-        refused(lambda a=ask, c=content: services.turn_start(a, conversation_id=None, content=c))
+        refused(partial(services.turn_start, ask, conversation_id=None, content=content))
     assert not Conversation.objects.exists() and not Message.objects.exists()
 
 
@@ -322,3 +325,33 @@ def test_a_conversation_is_made_changed_listed_and_deleted(api: APIClient, echo:
         assert len(api.get("/api/conversations/" + query).json()["results"]) == count, query
     assert api.delete(path).status_code == 204
     assert api.get(path).status_code == 404
+
+
+def test_a_left_turn_is_found_among_many_living(begin: Begin):
+    """The keeper looks at 200 at a time; those whose lease nobody renews must be among them."""
+    living = Turn.objects.get(pk=begin().turn)
+    many = [
+        Turn(conversation_id=living.conversation_id, user_id=living.user_id, message_id=living.message_id)
+        for _ in range(210)
+    ]
+    Turn.objects.bulk_create(many)
+    Turn.objects.update(owner="elsewhere|1|1", lease_until=time.time() + 100)
+    late, released = begin().turn, begin().turn
+    Turn.objects.filter(pk=late).update(owner="elsewhere|1|1", lease_until=time.time() - 1)
+    Turn.objects.filter(pk=released).update(owner="", lease_until=0)
+    assert set(_take_over([])) == {late, released}
+    assert _take_over([]) == []
+    assert list(Turn.objects.filter(pk__in=[late, released]).values_list("epoch", flat=True)) == [2, 2]
+
+
+def test_a_lease_is_renewed_for_its_owner_only_and_a_stop_is_told(begin: Begin):
+    mine, other, asked = begin(), begin(), begin()
+    Turn.objects.update(lease_until=1)
+    Turn.objects.filter(pk=other.turn).update(owner="elsewhere|1|1")
+    services.turn_request_stop(asked.turn)
+    assert services.turns_renew([mine.turn, other.turn, asked.turn]) == {asked.turn}
+    leases = dict(Turn.objects.values_list("id", "lease_until"))
+    assert leases[mine.turn] > time.time() + 10 and leases[other.turn] == 1
+    services.turns_release([mine.turn, other.turn])
+    owners = dict(Turn.objects.values_list("id", "owner"))
+    assert owners[mine.turn] == "" and owners[other.turn] == "elsewhere|1|1"
