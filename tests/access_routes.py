@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
+from django.views.generic import RedirectView
 
 #: The few routes that are regular expressions. An unknown one is a failure: add its paths here.
 EXPRESSIONS = {
@@ -110,7 +111,8 @@ def _paths(pattern: URLPattern, prefix: str) -> list[str]:
 
 def _methods(callback: Any) -> tuple[str, ...]:
     view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
-    if view is None or not hasattr(view, "authentication_classes"):
-        return ("GET",)  # plain views: pages, health, a redirect; other methods change nothing there
-    names = ("get", "post", "put", "patch", "delete")
+    if view is None or issubclass(view, RedirectView):
+        return ("GET",)  # pages, health, a redirect: other methods change nothing there
+    rest = hasattr(view, "authentication_classes")
+    names = ("get", "post", "put", "patch", "delete") if rest else ("get", "post")
     return tuple(name.upper() for name in names if hasattr(view, name))
