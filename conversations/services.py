@@ -1,4 +1,7 @@
-"""Writing conversations and beginning turns. Everything here is one short transaction."""
+"""Writing conversations and beginning turns. Everything here is one short transaction.
+
+Also what is one statement: on SQLite only a transaction gets its place in the line of writers.
+"""
 
 from __future__ import annotations
 
@@ -74,10 +77,12 @@ class Ask:
         return options
 
 
+@transaction.atomic
 def conversation_create(user_id: str, values: dict[str, Any]) -> Conversation:
     return Conversation.objects.create(user_id=user_id, **_resolved(values))
 
 
+@transaction.atomic
 def conversation_update(conversation: Conversation, values: dict[str, Any]) -> Conversation:
     for name, value in _resolved(values).items():
         setattr(conversation, name, value)
@@ -94,10 +99,12 @@ def _resolved(values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@transaction.atomic
 def conversation_delete(conversation: Conversation) -> None:
     conversation.delete()
 
 
+@transaction.atomic
 def active_set(conversation: Conversation, message_id: str) -> None:
     """Show the branch through this message. Raises NotFound."""
     message = message_get(conversation.user_id, message_id)
@@ -168,11 +175,13 @@ def turn_continue(ask: Ask, *, message_id: str) -> Begun:
     return _once(ask, begin)
 
 
+@transaction.atomic
 def turn_request_stop(turn_id: str) -> None:
     """For a turn that another process makes: its owner looks, or whoever takes it over."""
     Turn.objects.filter(pk=turn_id, state=Turn.State.RUNNING).update(stop_requested=True)
 
 
+@transaction.atomic
 def turns_renew(turn_ids: list[str]) -> set[str]:
     """Keep this process' leases; returns the turns of these that somebody asked to stop."""
     mine = Turn.objects.filter(pk__in=turn_ids, owner=OWNER, state=Turn.State.RUNNING)
@@ -180,6 +189,7 @@ def turns_renew(turn_ids: list[str]) -> set[str]:
     return set(mine.filter(stop_requested=True).values_list("pk", flat=True))
 
 
+@transaction.atomic
 def turn_take(turn: Turn) -> bool:
     """Become the owner; False when another process was faster."""
     changed = Turn.objects.filter(pk=turn.pk, epoch=turn.epoch, state=Turn.State.RUNNING).update(
@@ -188,6 +198,7 @@ def turn_take(turn: Turn) -> bool:
     return changed == 1
 
 
+@transaction.atomic
 def turns_release(turn_ids: list[str]) -> None:
     """Leave these to whoever comes next, at once."""
     Turn.objects.filter(pk__in=turn_ids, owner=OWNER).update(owner="", lease_until=0)

@@ -18,6 +18,7 @@ from conversations.log_writer import LogWriter, Row, commit
 from conversations.models import Event, Message, Turn
 from conversations.parts import Folder
 from conversations.services import Begun, turn_take
+from conversations.views import chat
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -304,3 +305,15 @@ async def test_a_watcher_that_goes_leaves_nothing_behind(turn: Turn):
     watcher.cancel()
     await asyncio.gather(watcher, return_exceptions=True)
     assert watcher.cancelled() and tail._waiting == []
+
+
+async def test_a_silent_stream_is_kept_alive(turn: Turn, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(chat, "PING_EVERY", 0.02)
+    tails[turn.pk] = Tail()
+    tails[turn.pk].push([event_log.FIRST])
+    lines: Any = aiter(chat.stream(turn.pk, 0))
+    async with asyncio.timeout(10):
+        assert (await anext(lines)).startswith(b"id: 1\nevent: status\ndata: {")
+        assert await anext(lines) == await anext(lines) == b": ping\n\n"
+        tails[turn.pk].push([Logged(2, "finished", "{}")])
+        assert await anext(lines) == b"id: 2\nevent: finished\ndata: {}\n\n"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -355,3 +356,27 @@ def test_a_lease_is_renewed_for_its_owner_only_and_a_stop_is_told(begin: Begin):
     services.turns_release([mine.turn, other.turn])
     owners = dict(Turn.objects.values_list("id", "owner"))
     assert owners[mine.turn] == "" and owners[other.turn] == "elsewhere|1|1"
+
+
+def test_every_write_is_in_a_transaction(begin: Begin, anna: User):
+    """On SQLite a write outside of one polls for the file's lock beside the fair line, and may starve."""
+    begun = end(begin())
+    turn, conversation = Turn.objects.get(), Conversation.objects.get()
+    outside: list[str] = []
+
+    def look(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")) and not connection.in_atomic_block:
+            outside.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(look):
+        services.turn_request_stop(turn.pk)
+        services.turns_renew([turn.pk])
+        services.turn_take(turn)
+        services.turns_release([turn.pk])
+        services.conversation_create(anna.pk, {})
+        services.conversation_update(conversation, {"title": "x"})
+        services.active_set(conversation, begun.assistant_message)
+        services.conversation_delete(conversation)
+        begin()
+    assert outside == []
