@@ -23,7 +23,8 @@ class ConversationAdmin(ModelAdmin):  # type: ignore[misc]
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(messages_made=Count("messages"))
+        kept = super().get_queryset(request).filter(is_test=False)
+        return kept.annotate(messages_made=Count("messages"))
 
     @admin.display(description=_("messages"), ordering="messages_made")
     def message_count(self, conversation: Any) -> int:

@@ -46,7 +46,8 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or self.id
+        # Not the title: it is what somebody wrote, and this stands in the administration and its history.
+        return self.id
 
 
 class Message(models.Model):

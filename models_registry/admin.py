@@ -64,7 +64,9 @@ class ModelAddForm(forms.ModelForm):  # type: ignore[type-arg]
     continues = forms.BooleanField(
         label=_("goes on from a begun answer"), required=False, widget=UnfoldBooleanSwitchWidget
     )
-    script = forms.JSONField(label=_("script"), required=False, widget=UnfoldAdminTextareaWidget)
+    script = forms.JSONField(
+        label=_("script"), required=False, initial=dict, widget=UnfoldAdminTextareaWidget
+    )
 
     class Meta:
         model = Model
@@ -126,6 +128,8 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter = ["engine", "enabled"]
     search_fields = ["name", "family"]
     actions = ["load", "unload", "make_default"]
+    # The form shows what belongs to the chosen kind.
+    conditional_fields = {name: f"kind == '{kind}'" for kind, names in FIELDS.items() for name in names}
     readonly_fields = [
         "id",
         "engine",

@@ -30,6 +30,7 @@ class Command(makemessages.Command):
         options["ignore_patterns"] = [*options["ignore_patterns"], *ELSEWHERE]
         # Line numbers would make every change of code a change of the catalogue.
         options["add_location"] = options["add_location"] or "file"
+        options["no_obsolete"] = True
         super().handle(*args, **options)
 
     def build_potfiles(self) -> list[str]:
