@@ -1,23 +1,19 @@
 import { CheckOutlined, CopyOutlined } from '@ant-design/icons'
-import { useMemo } from 'react'
+import { memo, useMemo, useState } from 'react'
 import { useT } from '@/shared/i18n'
 import { useStore } from '@/shared/lib/store'
 import { useCopied } from '@/shared/ui/useCopied'
+import { CodePainter } from './painter'
 import { highlighted, languageOf, languagesReady } from './highlight'
 
-/** Beyond this, colours cost more than they give. */
-const MAX_CHARS = 60_000
-
-export function CodeBlock({ code, info }: { code: string; info?: string }) {
+export const CodeBlock = memo(function CodeBlock({ code, info }: { code: string; info?: string }) {
   const { t } = useT()
   const [copied, copy] = useCopied()
   const arrived = useStore(languagesReady)
   const language = languageOf(info)
-  const html = useMemo(
-    () => (language && code.length < MAX_CHARS ? highlighted(code, language) : null),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- a language that arrives changes the answer
-    [code, language, arrived],
-  )
+  const [painter] = useState(() => new CodePainter(highlighted))
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- a language that arrives changes the answer
+  const pieces = useMemo(() => painter.paint(code, language), [painter, code, language, arrived])
   const label = info?.trim().split(/\s/)[0] ?? ''
   return (
     <figure className="code-block">
@@ -28,8 +24,12 @@ export function CodeBlock({ code, info }: { code: string; info?: string }) {
         </button>
       </figcaption>
       <pre tabIndex={0} aria-label={t('chat.codeLabel', { lang: label || 'text' })}>
-        {html === null ? <code>{code}</code> : <code dangerouslySetInnerHTML={{ __html: html }} />}
+        <code>{pieces.map((piece, index) => <Piece key={index} {...piece} />)}</code>
       </pre>
     </figure>
   )
-}
+})
+
+const Piece = memo(function Piece({ text, html }: { text: string; html: string | null }) {
+  return html === null ? <span className="code-piece">{text}</span> : <span className="code-piece" dangerouslySetInnerHTML={{ __html: html }} />
+})

@@ -1,7 +1,7 @@
 import XMarkdown, { type ComponentProps } from '@ant-design/x-markdown'
 import { memo, useMemo, type ReactNode } from 'react'
 import { useT } from '@/shared/i18n'
-import { blocksOf } from './blocks'
+import { blocksOf, fenceOf } from './blocks'
 import { CodeBlock } from './CodeBlock'
 import { Formula } from './Formula'
 import { MATH_TAG, mathExtension, withoutHalfFormula } from './math'
@@ -35,6 +35,8 @@ function Picture(props: ComponentProps) {
 const COMPONENTS = { code: Code, pre: Bare, table: Table, a: Link, img: Picture, [MATH_TAG]: Formula as React.ComponentType<ComponentProps> }
 
 const Block = memo(function Block({ text, live }: { text: string; live: boolean }) {
+  const fence = fenceOf(text)
+  if (fence) return <CodeBlock {...fence} /> // nothing to parse, and it stays the same element when it ends
   return (
     <XMarkdown content={live ? withoutHalfFormula(text) : text} config={mathExtension} components={COMPONENTS}
       streaming={live ? STREAMING : SETTLED} dompurifyConfig={PURIFY} escapeRawHtml disableDefaultStyles />

@@ -54,10 +54,20 @@ export function languageOf(info: string | undefined): string | null {
   return Object.hasOwn(LOADERS, name) ? name : null
 }
 
-/** Highlighted HTML (all text escaped), or null while the language is on its way. */
-export function highlighted(code: string, language: string): string | null {
+export interface Coloured {
+  /** All text escaped. */
+  html: string
+  /** Nothing (no comment, no string) is open at the end: what follows may be coloured by itself. */
+  closed: boolean
+}
+
+/** Null while the language is on its way. */
+export function highlighted(code: string, language: string): Coloured | null {
   const drawer = ready.get(language)
-  if (drawer) return drawer.highlight(code, { language, ignoreIllegals: true }).value
+  if (drawer) {
+    const { value, _top } = drawer.highlight(code, { language, ignoreIllegals: true })
+    return { html: value, closed: _top !== undefined && !('parent' in _top && _top.parent) }
+  }
   if (!asked.has(language)) {
     asked.add(language)
     void fetchLanguage(language)

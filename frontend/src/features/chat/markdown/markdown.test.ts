@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { blocksOf } from './blocks'
+import { blocksOf, fenceOf } from './blocks'
 import { languageOf } from './highlight'
 import { formulaAt, withoutHalfFormula } from './math'
+import { CodePainter } from './painter'
 
 describe('blocks', () => {
   const whole = 'One.\n\nTwo\nlines.\n\n```py\na\n\nb\n```\n\n- x\n\n- y\n\n  z\n\nEnd $$\n\na\n\n$$ here.\n\n| a |\n|---|\n| b |\n\nLast'
@@ -11,7 +12,7 @@ describe('blocks', () => {
   })
 
   it('do not cut code, lists or formulas', () => {
-    expect(blocksOf(whole)).toEqual(['One.\n\n', 'Two\nlines.\n\n', '```py\na\n\nb\n```\n\n- x\n\n- y\n\n  z\n\n', 'End $$\n\na\n\n$$ here.\n\n', '| a |\n|---|\n| b |\n\n', 'Last'])
+    expect(blocksOf(whole)).toEqual(['One.\n\n', 'Two\nlines.\n\n', '```py\na\n\nb\n```\n\n', '- x\n\n- y\n\n  z\n\n', 'End $$\n\na\n\n$$ here.\n\n', '| a |\n|---|\n| b |\n\n', 'Last'])
   })
 
   it('that are settled never change while more text comes', () => {
@@ -23,8 +24,68 @@ describe('blocks', () => {
     }
   })
 
+  it('cut around code at the margin, and leave code in lists and quotes where it is', () => {
+    expect(blocksOf('So:\n```js\na\n```\nThen')).toEqual(['So:\n', '```js\na\n```\n', 'Then'])
+    expect(blocksOf('- x\n  ```js\n  a\n  ```\n- y')).toHaveLength(1)
+    expect(blocksOf('> ```js\n> a\n> ```\n> y')).toHaveLength(1)
+    expect(blocksOf('```x``` is code')).toHaveLength(1)
+    expect(blocksOf('~~~~\n```\n~~~~\n\n\nEnd')).toEqual(['~~~~\n```\n~~~~\n\n\n', 'End'])
+    expect(blocksOf('```py\n[a]: b\n```\nEnd')).toHaveLength(2)
+  })
+
   it('stay together when a link is defined for all of them', () => {
     expect(blocksOf('See [a].\n\nMore.\n\n[a]: http://x')).toHaveLength(1)
+  })
+})
+
+describe('fenced code', () => {
+  it('is read without its fences, open or closed', () => {
+    expect(fenceOf('```py title="x"\na\n\nb\n```\n\n')).toEqual({ code: 'a\n\nb', info: 'py title="x"' })
+    expect(fenceOf('```\na\n')).toEqual({ code: 'a', info: undefined })
+    expect(fenceOf('````md\n```\n````')).toEqual({ code: '```', info: 'md' })
+    expect(fenceOf('```py\n```')).toEqual({ code: '', info: 'py' })
+    expect(fenceOf('a `b`')).toBeNull()
+    expect(fenceOf('```x``` y')).toBeNull()
+    expect(fenceOf('  ```py\na')).toBeNull()
+  })
+
+  it('shows no half fence and no half name while it streams', () => {
+    const whole = '```python\na\nb\n```\n'
+    for (let length = 3; length <= whole.length; length += 1) {
+      const fence = fenceOf(whole.slice(0, length))
+      expect('a\nb').toContain(fence?.code)
+      expect([undefined, 'python']).toContain(fence?.info)
+    }
+  })
+})
+
+describe('the colours of growing code', () => {
+  const lines = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}\n`).join('')
+  const painterThat = (closed: (code: string) => boolean) => {
+    const painted: number[] = []
+    return { painted, painter: new CodePainter((code) => { painted.push(code.length); return { html: `<i>${code}</i>`, closed: closed(code) } }) }
+  }
+
+  it('cost what is new, and lose nothing', () => {
+    const { painted, painter } = painterThat(() => true)
+    const whole = lines(5000)
+    for (let length = 0; length <= whole.length; length += 97) {
+      const pieces = painter.paint(whole.slice(0, length), 'python')
+      expect(pieces.map((piece) => piece.text).join('')).toBe(whole.slice(0, length))
+    }
+    expect(Math.max(...painted)).toBeLessThan(2000)
+  })
+
+  it('never cut where something is open', () => {
+    const { painter } = painterThat(() => false)
+    expect(painter.paint(lines(600), 'python')).toHaveLength(1)
+  })
+
+  it('begin anew with other code or another language', () => {
+    const { painter } = painterThat(() => true)
+    painter.paint(lines(600), 'python')
+    expect(painter.paint('other', 'python')).toEqual([{ text: 'other', html: '<i>other</i>' }])
+    expect(painter.paint('other', null)).toEqual([{ text: 'other', html: null }])
   })
 })
 
