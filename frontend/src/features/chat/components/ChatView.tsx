@@ -36,7 +36,7 @@ export function ChatView({ chat, models, model, userName }: Props) {
     chat.ask(text, pick)
     toEnd()
   }
-  const resend = useCallback((key: string) => chat.resend(key, pick), [chat, pick])
+  const resend = useCallback((key: string, other?: string) => chat.resend(key, other ?? pick), [chat, pick])
   const retry = useCallback((message: string, other?: string) => { chat.retry(message, other ?? pick); toEnd() }, [chat, pick, toEnd])
   const edit = useCallback((message: string, content: string) => { setEditing(null); chat.edit(message, content); toEnd() }, [chat, toEnd])
   const goOn = useCallback((message: string) => { chat.goOn(message); toEnd() }, [chat, toEnd])
@@ -73,7 +73,7 @@ function Stand({ transcript, chat, userName, model, onPick }: { transcript: Tran
 interface MessagesProps {
   transcript: Transcript; models: Model[]; modelName: string; running: boolean; editing: string | null
   onEditing: (message: string | null) => void; onEdit: (message: string, content: string) => void
-  onRetry: (message: string, model?: string) => void; onResend: (key: string) => void
+  onRetry: (message: string, model?: string) => void; onResend: (key: string, model?: string) => void
   onContinue: (message: string) => void; onShow: (message: string) => void
 }
 
@@ -84,8 +84,8 @@ function Messages({ transcript, models, modelName, running, editing, onEditing, 
   return (
     <div className="messages" aria-label={t('chat.messages')} role="log" aria-live="off">
       {entries.map((entry) => (entry.message.role === 'user'
-        ? <UserMessage key={entry.key} entry={entry} busy={running} editing={editing === entry.message.id} onEditing={onEditing} onEdit={onEdit} onShow={onShow} onResend={onResend} />
-        : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} onContinue={onContinue} onShow={onShow} />))}
+        ? <UserMessage key={entry.key} entry={entry} models={models} busy={running} editing={editing === entry.message.id} onEditing={onEditing} onEdit={onEdit} onShow={onShow} onResend={onResend} />
+        : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} onContinue={onContinue} onShorten={onEditing} onShow={onShow} />))}
     </div>
   )
 }

@@ -1,24 +1,25 @@
-import { CheckOutlined, CopyOutlined, EditOutlined, ReloadOutlined } from '@ant-design/icons'
-import { Button } from 'antd'
+import { CheckOutlined, CopyOutlined, EditOutlined } from '@ant-design/icons'
 import { memo } from 'react'
 import { useT } from '@/shared/i18n'
+import type { Model } from '@/shared/types/wire'
 import { IconButton } from '@/shared/ui/IconButton'
 import { useCopied } from '@/shared/ui/useCopied'
-import { reasonOf } from '../stores/status'
+import { reasonOf } from '../stores/failures'
 import { textOf, type Entry } from '../stores/transcript'
 import { EditBox } from './EditBox'
+import { Remedies } from './Remedies'
 import { Versions } from './Versions'
 
 interface Props {
-  entry: Entry; busy: boolean; editing: boolean
+  entry: Entry; models: Model[]; busy: boolean; editing: boolean
   /** Null: leave the words as they are. */
   onEditing: (message: string | null) => void
   onEdit: (message: string, content: string) => void
   onShow: (message: string) => void
-  onResend: (key: string) => void
+  onResend: (key: string, model?: string) => void
 }
 
-export const UserMessage = memo(function UserMessage({ entry, busy, editing, onEditing, onEdit, onShow, onResend }: Props) {
+export const UserMessage = memo(function UserMessage({ entry, models, busy, editing, onEditing, onEdit, onShow, onResend }: Props) {
   const { t } = useT()
   const [copied, copy] = useCopied()
   const { message } = entry
@@ -40,7 +41,7 @@ export const UserMessage = memo(function UserMessage({ entry, busy, editing, onE
         <div className="status-line status-bad" role="alert">
           <span className="status-dot" aria-hidden="true" />
           <span className="status-text">{t('chat.sendFailed', { message: reasonOf(unsent, t) })}</span>
-          <Button size="small" icon={<ReloadOutlined />} onClick={() => onResend(entry.key)} data-testid="resend">{t('common.retry')}</Button>
+          <span className="remedies"><Remedies failure={unsent} models={models} failed={null} busy={busy} retryLabel={t('common.retry')} onRetry={(model) => onResend(entry.key, model)} /></span>
         </div>
       )}
     </article>

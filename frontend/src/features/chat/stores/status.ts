@@ -1,5 +1,6 @@
-import type { Key, Params, Translator } from '@/shared/i18n'
-import type { Failure, Phase } from '@/shared/types/wire'
+import type { Translator } from '@/shared/i18n'
+import type { Phase } from '@/shared/types/wire'
+import { reasonOf } from './failures'
 import type { Entry } from './transcript'
 
 export interface Line { text: string; tone: 'quiet' | 'busy' | 'warn' | 'bad' }
@@ -51,25 +52,4 @@ function phaseText(phase: Phase, entry: Entry, { t, percent, ordinal }: Words, m
       return speed ? t('status.generatingSpeed', { speed: Math.round(speed) }) : t('status.generating')
     }
   }
-}
-
-const KNOWN: Record<string, Key> = {
-  load_failed: 'status.fail.model_not_ready',
-  engine_died: 'status.fail.engine_died',
-  unavailable: 'status.fail.unavailable',
-  model_not_found: 'status.fail.model_not_found',
-  no_model: 'status.fail.no_model',
-  model_not_ready: 'status.fail.model_not_ready',
-  model_failed: 'status.fail.model_not_ready',
-  context_too_long: 'status.fail.context_exceeded',
-  conversation_busy: 'status.fail.conversation_busy',
-  context_exceeded: 'status.fail.context_exceeded',
-  out_of_memory: 'status.fail.out_of_memory',
-}
-
-/** Known failures in the page's own words, others in the server's, which are written for people. */
-export function reasonOf(failure: Failure | null, t: (key: Key, params?: Params) => string): string {
-  const key = failure && KNOWN[failure.code]
-  if (key) return t(key)
-  return failure?.message || t('status.fail.plain', { code: failure?.code ?? 'unknown' })
 }

@@ -1,0 +1,33 @@
+import type { Key, Params } from '@/shared/i18n'
+import type { Failure } from '@/shared/types/wire'
+
+export type Remedy = 'retry' | 'choose' | 'shorten' | 'models'
+
+/** Known failures: the page's own words for them, and what helps, the best first. */
+const KNOWN: Record<string, { words: Key; remedies: Remedy[] }> = {
+  context_too_long: { words: 'status.fail.context_too_long', remedies: ['shorten', 'choose'] },
+  out_of_memory: { words: 'status.fail.out_of_memory', remedies: ['choose', 'shorten', 'retry'] },
+  engine_died: { words: 'status.fail.engine_died', remedies: ['retry', 'choose'] },
+  unavailable: { words: 'status.fail.unavailable', remedies: ['retry'] },
+  load_failed: { words: 'status.fail.load_failed', remedies: ['choose', 'models', 'retry'] },
+  model_not_found: { words: 'status.fail.model_not_found', remedies: ['choose', 'models'] },
+  no_model: { words: 'status.fail.no_model', remedies: ['choose', 'models'] },
+  conversation_busy: { words: 'status.fail.conversation_busy', remedies: ['retry'] },
+}
+const UNKNOWN: Remedy[] = ['retry', 'choose']
+
+/** Known failures in the page's own words, others in the server's, which are written for people. */
+export function reasonOf(failure: Failure | null, t: (key: Key, params?: Params) => string): string {
+  const known = failure && KNOWN[failure.code]
+  if (!known) return failure?.message || t('status.fail.plain', { code: failure?.code ?? 'unknown' })
+  const { tokens, limit } = failure.extra ?? {}
+  if (failure.code === 'context_too_long' && typeof tokens === 'number' && typeof limit === 'number') return t('status.fail.context_counted', { tokens, limit })
+  return t(known.words)
+}
+
+/** Only what can be done here: another model must exist, and a question to shorten. */
+export function remediesFor(failure: Failure | null, can: { others: boolean; shorten: boolean }): Remedy[] {
+  const wanted = (failure && KNOWN[failure.code]?.remedies) || UNKNOWN
+  const possible = wanted.filter((remedy) => (remedy === 'choose' ? can.others : remedy === 'shorten' ? can.shorten : true))
+  return possible.length > 0 ? possible : ['models']
+}
