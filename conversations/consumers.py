@@ -206,7 +206,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 abort = self.scope.get("hearth.abort")
                 if abort is not None:
                     abort()
-                return
+                    return
+                continue  # daphne has no such door: the reader may yet recover
             if now >= due - 2.5:
                 due = now + HEARTBEAT_EVERY
                 if not self._sending:

@@ -32,7 +32,11 @@ _LOCAL: dict[str, Check] = {
     "device": _device,
     "dtype": _one_of("auto", "float32", "bfloat16", "float16"),
 }
-_REMOTE: dict[str, Check] = {"slots": _whole(1, 4096), "context_length": _LOCAL["context_length"]}
+_REMOTE: dict[str, Check] = {
+    "slots": _whole(1, 4096),
+    "context_length": _LOCAL["context_length"],
+    "silence_limit": _whole(1, 86_400),
+}
 _ECHO: dict[str, Check] = {
     "slots": _whole(1, 4096),
     "context_length": _LOCAL["context_length"],
