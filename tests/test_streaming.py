@@ -20,9 +20,9 @@ from tests.nginx import nginx
 pytestmark = pytest.mark.e2e
 PACED = {"tokens": 25, "delay_ms": 100}
 QUESTION = "Write a long story about a small house at the edge of a forest."
-REAL = {"content": QUESTION, "model": "Real", "params": {"max_tokens": 60, "temperature": 0}}
+REAL = {"content": QUESTION, "model": "Real", "params": {"max_tokens": 24, "temperature": 0}}
 # A proxy that gathers what it gets, whatever the answer's own header asks for.
-GATHERS = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
+GATHERS = "proxy_ignore_headers X-Accel-Buffering; gzip on; gzip_types text/event-stream; gzip_min_length 0;"
 
 
 @dataclass
@@ -62,7 +62,7 @@ def real(house: House, anna: Person) -> None:
 async def curl(house: House, person: Person, path: str, body: dict[str, Any]) -> Seen:
     """What a real curl prints, line by line, as it prints it."""
     process = await asyncio.create_subprocess_exec(
-        *("curl", "-N", "-sS", "--noproxy", "*", "-X", "POST", house.url + path),
+        *("curl", "-N", "-sS", "--compressed", "--noproxy", "*", "-X", "POST", house.url + path),
         *("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {person.access}"),
         *("-d", json.dumps(body)),
         stdout=asyncio.subprocess.PIPE,
