@@ -228,6 +228,7 @@ describe('editing a question', () => {
     chat.receive({ type: 'turn.accepted', client_id: requested().client_id, turn: 't', conversation: 'c', user_message: 'u9', assistant_message: 'a9' })
     expect(chat.get().entries.map((entry) => entry.message.id)).toEqual(['u1', 'a1', 'u9', 'a9'])
     expect(chat.get().entries[2]!.message.siblings).toEqual(['u0', 'u2', 'u9'])
+    expect(chat.get().entries[3]!.message.parent).toBe('u9')
   })
 
   it('leaves nothing of the old branch when a snapshot brought it back before the answer', async () => {

@@ -27,7 +27,8 @@ export function withAccepted(entries: Entry[], request: Request, frame: Accepted
       if (entry.message.id !== request.assistant) return entry
       const given = renamed(entry, frame.assistant_message)
       const live = { turn: frame.turn, seq: given.message.turn?.seq ?? 0, phase: null, thinkingSince: null }
-      return { ...given, message: { ...given.message, status: 'queued' as const }, live, delivery: null }
+      const parent = request.user !== null && frame.user_message ? idOf(frame.user_message) : given.message.parent
+      return { ...given, message: { ...given.message, parent, status: 'queued' as const }, live, delivery: null }
     })
 }
 
