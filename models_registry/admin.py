@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -137,7 +137,7 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
         "family",
         "context_length",
         "capabilities",
-        "live_state",
+        "state_now",
         "reason",
     ]
 
@@ -177,6 +177,11 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
     def live_state(self, model: Model) -> tuple[str, str]:
         state = live.board.state_of(model.id)
         return state["state"], _state_text(state)
+
+    @display(description=_("state"))  # type: ignore[untyped-decorator]
+    def state_now(self, model: Model) -> str:
+        """In words only: a page of one model shows no labels."""
+        return _state_text(live.board.state_of(model.id))
 
     @display(description=_("reason"))  # type: ignore[untyped-decorator]
     def reason(self, model: Model) -> str:
@@ -230,8 +235,17 @@ def _state_text(state: live.State) -> str:
 
 @admin.register(Job)
 class JobAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["created", "kind", "model_id", "state", "progress", "error", "finished"]
+    list_display = ["created", "kind", "model_name", "state", "progress", "error", "finished"]
     list_filter = ["kind", "state"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        names = Model.objects.filter(pk=OuterRef("model_id")).values("name")
+        return cast("QuerySet[Job]", super().get_queryset(request).annotate(name=Subquery(names)))
+
+    @display(description=_("model"))  # type: ignore[untyped-decorator]
+    def model_name(self, job: Any) -> str:
+        """The id of one that is deleted."""
+        return str(job.name or job.model_id)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -122,3 +122,22 @@ def test_the_house_speaks_chinese(boss: Client) -> None:
 def test_test_streams_are_in_no_list(boss: Client) -> None:
     hidden = Conversation.objects.create(user=User.objects.get(username="boss"), is_test=True)
     assert hidden.pk not in boss.get("/admin/conversations/conversation/").content.decode()
+
+
+def test_who_signs_in_without_a_wish_comes_to_the_house(rows: dict[type[models.Model], models.Model]) -> None:
+    response = Client().post("/admin/login/", {"username": "boss", "password": "x"})
+    assert response.headers["Location"] == "/admin/"
+
+
+def test_pages_say_it_in_words(boss: Client, rows: dict[type[models.Model], models.Model]) -> None:
+    model = Model.objects.get()
+    text = boss.get(f"/admin/models_registry/model/{model.pk}/change/").content.decode()
+    assert "stopped" in text
+    assert "(&#x27;stopped" not in text
+    assert "Echo" in boss.get("/admin/models_registry/job/").content.decode()
+
+
+def test_a_users_language_is_one_of_ours(boss: Client) -> None:
+    user = User.objects.get(username="boss")
+    form = boss.get(f"/admin/accounts/user/{user.pk}/change/").context["adminform"].form
+    assert [code for code, _name in form.fields["language"].choices] == ["", "en", "zh-hans"]
