@@ -18,11 +18,11 @@ from config.errors import AppError
 from conversations import frames, services
 from conversations.doors import doorkeeper
 from conversations.event_log import follow, watch_check
+from conversations.job import begin
 from conversations.notices import group_of, notify
 from conversations.runner import runner
 from conversations.selectors import conversation_dict, turn_get
 from conversations.services import Ask, Begun
-from conversations.turn import begin
 from models_registry.live import board
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ HEARTBEAT_EVERY = 15.0
 #: A client that takes nothing for this long is cut off; it comes back with its seq (seconds).
 STUCK_AFTER = 30.0
 MOST_FRAMES_AT_ONCE = 32
+MOST_WATCHES = 256
 UNAUTHORIZED = 4401
 
 
@@ -146,6 +147,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def _watch(self, turn_id: str, conversation_id: str, after: int) -> None:
         """A second watch of the same turn moves the cursor."""
+        if len(self._watches) >= MOST_WATCHES and turn_id not in self._watches:
+            raise AppError("too_many_watches", _("This socket watches too many turns."), status=429)
         old = self._watches.pop(turn_id, None)
         if old is not None:
             old.cancel()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, connections, transaction
 
 from config.db import freshen
 
@@ -145,7 +145,8 @@ def _alone(work: Work) -> Any:
             if isinstance(work, list) and _there(work):
                 return None
             return error if isinstance(error, LeaseLost) else LeaseLost(str(error))
-        except DatabaseError as error:
+        except (OperationalError, InterfaceError) as error:
+            # Locked or away. Other errors would be the same again, and meanwhile every turn waits here.
             if time.monotonic() > until:
                 return error
             log.warning("The event log cannot be written, trying again: %s", error)

@@ -30,10 +30,24 @@ def build_messages(
             break
         kept.append(message)
     kept.reverse()
+    kept = _joined(kept)
     # A history that begins with an answer confuses templates that demand user and assistant by turns.
     while len(kept) > 1 and kept[0]["role"] == "assistant":
         kept.pop(0)
     return ([{"role": "system", "content": system}] if system else []) + kept
+
+
+def _joined(messages: Messages) -> Messages:
+    """Neighbours of one role as one message: an answer that failed leaves two questions in a row, and strict
+    templates refuse them."""
+    joined: Messages = []
+    for message in messages:
+        if joined and joined[-1]["role"] == message["role"]:
+            text = joined[-1]["content"] + "\n\n" + message["content"]
+            joined[-1] = {"role": message["role"], "content": text}
+        else:
+            joined.append(message)
+    return joined
 
 
 def shorten(messages: Messages) -> Messages | None:

@@ -14,11 +14,12 @@ from django.utils.translation import override
 from config.db import in_db
 from conversations import event_log
 from conversations.event_log import Tail, tails
+from conversations.job import Job, job_read, language_of
+from conversations.leases import turn_request_stop, turn_take, turns_release, turns_renew
 from conversations.models import Conversation, Event, Message, Turn
 from conversations.process import OWNER, is_gone
 from conversations.selectors import turn_fold
-from conversations.services import turn_request_stop, turn_take, turns_release, turns_renew
-from conversations.turn import Job, TurnRun, failure, job_read, language_of
+from conversations.turn import TurnRun, failure
 from models_registry.live import board, client
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from config.errors import AppError
 from conversations.event_log import first_event
+from conversations.leases import LEASE
 from conversations.models import Conversation, Message, Turn
 from conversations.params import params_check
 from conversations.parts import Part, content_parts, text_of
@@ -25,8 +26,6 @@ from conversations.selectors import conversation_get, message_get, tree_get
 from models_registry.models import Model
 from models_registry.selectors import model_resolve
 
-#: How long a process may keep a turn without a sign of life (seconds); renewed several times within it.
-LEASE = 15.0
 TITLE_LENGTH = 60
 LONGEST_CLIENT_ID = 64
 
@@ -173,35 +172,6 @@ def turn_continue(ask: Ask, *, message_id: str) -> Begun:
         return _turn(ask, options, conversation, message.parent, message, model)
 
     return _once(ask, begin)
-
-
-@transaction.atomic
-def turn_request_stop(turn_id: str) -> None:
-    """For a turn that another process makes: its owner looks, or whoever takes it over."""
-    Turn.objects.filter(pk=turn_id, state=Turn.State.RUNNING).update(stop_requested=True)
-
-
-@transaction.atomic
-def turns_renew(turn_ids: list[str]) -> set[str]:
-    """Keep this process' leases; returns the turns of these that somebody asked to stop."""
-    mine = Turn.objects.filter(pk__in=turn_ids, owner=OWNER, state=Turn.State.RUNNING)
-    mine.update(lease_until=time.time() + LEASE)
-    return set(mine.filter(stop_requested=True).values_list("pk", flat=True))
-
-
-@transaction.atomic
-def turn_take(turn: Turn) -> bool:
-    """Become the owner; False when another process was faster."""
-    changed = Turn.objects.filter(pk=turn.pk, epoch=turn.epoch, state=Turn.State.RUNNING).update(
-        owner=OWNER, epoch=turn.epoch + 1, lease_until=time.time() + LEASE
-    )
-    return changed == 1
-
-
-@transaction.atomic
-def turns_release(turn_ids: list[str]) -> None:
-    """Leave these to whoever comes next, at once."""
-    Turn.objects.filter(pk__in=turn_ids, owner=OWNER).update(owner="", lease_until=0)
 
 
 def _once(ask: Ask, begin: Any) -> Begun:

@@ -20,8 +20,9 @@ from accounts.models import User
 from accounts.services import api_key_create
 from config.asgi import application
 from config.db import close_all
+from conversations.job import job_read
 from conversations.models import Conversation, Message, Turn
-from conversations.runner import job_read, runner
+from conversations.runner import runner
 from conversations.told import told
 from inference.errors import InferenceError
 from models_registry import live

@@ -13,11 +13,12 @@ from django.db import IntegrityError, OperationalError, connection, connections,
 
 from conversations import event_log, log_tail, log_writer
 from conversations.event_log import LeaseLost, follow, rows_of, tails
+from conversations.leases import turn_take
 from conversations.log_tail import Logged, Tail
 from conversations.log_writer import LogWriter, Row, commit
 from conversations.models import Event, Message, Turn
 from conversations.parts import Folder
-from conversations.services import Begun, turn_take
+from conversations.services import Begun
 from conversations.views import chat
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]

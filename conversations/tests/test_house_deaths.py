@@ -91,7 +91,7 @@ async def test_a_stop_that_nobody_could_hear_is_heard_after_the_restart(house: H
                 break
     house.kill("web")
     house.python(
-        f"from conversations.services import turn_request_stop\nturn_request_stop('{accepted['turn']}')"
+        f"from conversations.leases import turn_request_stop\nturn_request_stop('{accepted['turn']}')"
     )
     house.start("web")
     async with house.watch(anna, accepted["turn"]) as stream:

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from config.errors import AppError
-from conversations import selectors, services
+from conversations import leases, selectors, services
 from conversations.event_log import rows_of, turn_end
 from conversations.models import Conversation, Message, Turn
 from conversations.parts import Folder
@@ -349,11 +349,11 @@ def test_a_lease_is_renewed_for_its_owner_only_and_a_stop_is_told(begin: Begin):
     mine, other, asked = begin(), begin(), begin()
     Turn.objects.update(lease_until=1)
     Turn.objects.filter(pk=other.turn).update(owner="elsewhere|1|1")
-    services.turn_request_stop(asked.turn)
-    assert services.turns_renew([mine.turn, other.turn, asked.turn]) == {asked.turn}
-    leases = dict(Turn.objects.values_list("id", "lease_until"))
-    assert leases[mine.turn] > time.time() + 10 and leases[other.turn] == 1
-    services.turns_release([mine.turn, other.turn])
+    leases.turn_request_stop(asked.turn)
+    assert leases.turns_renew([mine.turn, other.turn, asked.turn]) == {asked.turn}
+    until = dict(Turn.objects.values_list("id", "lease_until"))
+    assert until[mine.turn] > time.time() + 10 and until[other.turn] == 1
+    leases.turns_release([mine.turn, other.turn])
     owners = dict(Turn.objects.values_list("id", "owner"))
     assert owners[mine.turn] == "" and owners[other.turn] == "elsewhere|1|1"
 
@@ -370,10 +370,10 @@ def test_every_write_is_in_a_transaction(begin: Begin, anna: User):
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(look):
-        services.turn_request_stop(turn.pk)
-        services.turns_renew([turn.pk])
-        services.turn_take(turn)
-        services.turns_release([turn.pk])
+        leases.turn_request_stop(turn.pk)
+        leases.turns_renew([turn.pk])
+        leases.turn_take(turn)
+        leases.turns_release([turn.pk])
         services.conversation_create(anna.pk, {})
         services.conversation_update(conversation, {"title": "x"})
         services.active_set(conversation, begun.assistant_message)

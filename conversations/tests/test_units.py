@@ -328,3 +328,8 @@ def test_a_turn_handed_over_in_the_moment_of_giving_up_is_taken(monkeypatch: pyt
     assert not lock.acquire(0.01)
     lock.release()
     assert lock.acquire(0.01)
+
+
+def test_two_questions_in_a_row_become_one_message() -> None:
+    branch = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+    assert build_messages("", branch, 8192, None) == [{"role": "user", "content": "a\n\nb"}]

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from config.api import CursorPage, validated
 from conversations import selectors, services
 from conversations.consumers import announce
+from conversations.job import begin
 from conversations.models import Turn
 from conversations.notices import notify
 from conversations.runner import runner
@@ -26,7 +27,6 @@ from conversations.serializers import (
     TurnWrite,
 )
 from conversations.services import Ask, Begun
-from conversations.turn import begin
 
 _PAGING = [
     OpenApiParameter("cursor", str, description="From the `next` of the page before."),
