@@ -40,10 +40,8 @@ export function translator(lang: Language): Translator {
     percent: (fraction) => `${Math.round(Math.min(1, Math.max(0, fraction)) * 100)}${lang === 'zh' ? '' : ' '}%`,
     ordinal: (position) => (lang === 'zh' ? String(position) : `${position}${SUFFIX[new Intl.PluralRules('en', { type: 'ordinal' }).select(position)] ?? 'th'}`),
     bytes: (count) => {
-      const gib = count / 2 ** 30
-      return gib >= 1
-        ? `${gib.toLocaleString(tag, { maximumFractionDigits: 1 })} GiB`
-        : `${(count / 2 ** 20).toLocaleString(tag, { maximumFractionDigits: 0 })} MiB`
+      const [size, unit] = count >= 2 ** 30 ? [2 ** 30, 'GiB'] : count >= 2 ** 20 ? [2 ** 20, 'MiB'] : [2 ** 10, 'KiB']
+      return `${(count / size).toLocaleString(tag, { maximumFractionDigits: unit === 'GiB' ? 1 : 0 })} ${unit}`
     },
     problem: (error) => {
       if (!(error instanceof ApiError)) return t('error.server', { code: 'page' })

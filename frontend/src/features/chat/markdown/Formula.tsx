@@ -20,7 +20,7 @@ export function Formula(props: Props) {
 function Drawn({ tex, display }: { tex: string; display: boolean }) {
   const drawer = use(fetchKatex())
   const html = useMemo(
-    () => drawer.renderToString(tex, { displayMode: display, throwOnError: false, strict: false, trust: false, maxExpand: 200, maxSize: 50 }),
+    () => drawer.renderToString(tex, { displayMode: display, throwOnError: false, errorColor: 'currentcolor', strict: false, trust: false, maxExpand: 200, maxSize: 50 }),
     [drawer, tex, display],
   )
   return <span className={display ? 'formula formula-display' : 'formula'} dangerouslySetInnerHTML={{ __html: html }} />

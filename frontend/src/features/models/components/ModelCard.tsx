@@ -1,12 +1,16 @@
 import { App, Button, Card, Progress, Tag } from 'antd'
 import { useState } from 'react'
-import { useT } from '@/shared/i18n'
+import { useT, type Key } from '@/shared/i18n'
 import type { Model } from '@/shared/types/wire'
 import { loadModel, makeDefault, unloadModel } from '../api/models'
 import { refreshModels } from '../stores/models'
 import { StateTag } from './StateTag'
 
 const errorText = (error: Model['error']): string | null => (typeof error === 'string' ? error : error ? error.message || error.code : null)
+
+const ABILITIES: Record<string, Key | undefined> = {
+  continue: 'models.can.continue', reasoning: 'models.can.reasoning', tools: 'models.can.tools', vision: 'models.can.vision', embedding: 'models.can.embedding',
+}
 
 export function ModelCard({ model, canChange }: { model: Model; canChange: boolean }) {
   const { t, bytes } = useT()
@@ -25,7 +29,7 @@ export function ModelCard({ model, canChange }: { model: Model; canChange: boole
       <dl className="card-facts">
         {facts.filter(([, value]) => value).map(([label, value]) => <div key={label}><dt>{label}</dt><dd>{value}</dd></div>)}
       </dl>
-      {(model.capabilities?.length ?? 0) > 0 && <div className="card-tags">{model.capabilities?.map((word) => <Tag key={word} variant="filled">{word}</Tag>)}</div>}
+      {(model.capabilities?.length ?? 0) > 0 && <div className="card-tags">{model.capabilities?.map((word) => <Tag key={word} variant="filled">{ABILITIES[word] ? t(ABILITIES[word]) : word}</Tag>)}</div>}
       {error && <p className="card-error"><strong>{t('models.lastError')}:</strong> {error}</p>}
       {canChange && <CardActions model={model} />}
     </Card>

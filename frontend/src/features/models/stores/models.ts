@@ -19,6 +19,7 @@ export function connectModels(): () => void {
   let opened = false
   const stops = [
     onFrame((frame) => {
+      if (frame.type === 'error' && frame.code === 'model_not_found') void refreshModels() // it was deleted meanwhile
       if (frame.type !== 'model.changed') return
       const { models: next, settled } = withState(models.get(), frame)
       models.set(next)
