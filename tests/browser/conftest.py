@@ -78,8 +78,11 @@ def far_guests(browser: Browser, house: House, wire: Wire) -> Iterator[Guests]:
 def chat_with(house: House, guests: Guests) -> Callable[..., Page]:
     """`chat_with(person, "Paced")`: a page with an empty conversation of that model."""
 
-    def open_chat(person: Person, model: str, among: Guests = guests, **options: object) -> Page:
-        made = house.call("POST", "/api/conversations/", person, status=201, json={"model": model})
+    def open_chat(
+        person: Person, model: str, among: Guests = guests, max_tokens: int = 1000, **options: object
+    ) -> Page:
+        body = {"model": model, "params": {"max_tokens": max_tokens}}
+        made = house.call("POST", "/api/conversations/", person, status=201, json=body)
         page = among.open(person, f"/c/{made['id']}", **options)
         page.get_by_test_id("composer").wait_for()
         return page

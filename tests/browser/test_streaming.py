@@ -53,10 +53,10 @@ def test_a_real_model_s_words_are_on_the_screen_as_they_are_made(
 ) -> None:
     source = {"kind": "folder", "path": os.environ["HEARTH_TEST_MODEL"]}
     house.call("POST", "/api/models/", admin, status=201, json={"name": "Real", "source": source})
-    page = chat_with(someone, "Real")
+    page = chat_with(someone, "Real", max_tokens=2)
     ask(page, "Say hello.")
     ended(page, within_ms=60_000)
-    page = chat_with(someone, "Real")
+    page = chat_with(someone, "Real", max_tokens=24)
     arrivals = watch(page, "Write a story about a small house at the edge of a forest.")
     conversation = page.url.rsplit("/", 1)[1]
     url = f"{house.url}/api/conversations/{conversation}/messages/"
