@@ -181,7 +181,7 @@ export const en = {
   'models.off': 'Switched off',
   'models.tokens': '{count} tokens',
   'models.added': '“{name}” added',
-  'models.can.continue': 'Goes on',
+  'models.can.continue': 'Can continue',
   'models.can.reasoning': 'Thinks',
   'models.can.tools': 'Calls functions',
   'models.can.vision': 'Sees pictures',
