@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from config.api import StrictSerializer
 from django.utils.translation import gettext
 from rest_framework import serializers
 
+from config.api import StrictSerializer
 from models_registry.live import AWAY, State
 from models_registry.models import Model
 
