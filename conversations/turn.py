@@ -106,6 +106,8 @@ class TurnRun:
                     return last
                 job.messages = shorter
                 continue
+            if last.get("code") == "unloaded" and job.raw:
+                return self._interrupted(last["message"], last["code"])
             if not last.get("retryable"):
                 return last
             if job.raw and not job.continues:

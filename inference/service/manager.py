@@ -63,6 +63,8 @@ class Manager:
                 async for event in events:
                     if event["kind"] == "finished":
                         model.failures = 0
+                    elif event["kind"] == "failed" and model.forget:
+                        event = _unloaded().to_event()
                     yield event
         finally:
             self._leave(model, ticket)
@@ -95,7 +97,7 @@ class Manager:
         if model is None:
             return
         for ticket in model.waiting():
-            self._fail(model, ticket, InferenceError("unavailable", "The model was unloaded.", True))
+            self._fail(model, ticket, _unloaded())
         model.leaving = model.forget = True
         if model.state is State.LOADING and model.task is not None:
             model.task.cancel()
@@ -257,7 +259,7 @@ class Manager:
         except InferenceError as failure:
             error = failure
         except asyncio.CancelledError:
-            error = InferenceError("unavailable", "The model was unloaded.", True)
+            error = _unloaded()
         except Exception as failure:
             log.exception("loading %s failed", model.spec.name)
             error = InferenceError("load_failed", f"{type(failure).__name__}: {failure}")
@@ -331,6 +333,11 @@ class Manager:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _unloaded() -> InferenceError:
+    """Not to be tried again: that would load what somebody just asked to unload."""
+    return InferenceError("unloaded", "The model was unloaded.")
 
 
 def _stopping() -> InferenceError:

@@ -15,6 +15,9 @@ from inference.service.queue import FairQueue
 from inference.service.residency import Resident, to_evict
 from inference.tests.conftest import HELLO, collect
 
+#: No answer here takes longer by itself (seconds).
+DRAIN_LIMIT = 0.5
+
 
 class FakeEngine:
     def __init__(self, spec: ModelSpec) -> None:
@@ -28,6 +31,8 @@ class FakeEngine:
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         await self.go.wait()
+        if self.unloaded:
+            raise InferenceError("engine_died", "The model's process ended.", True)
         yield {"kind": "raw", "text": self.spec.id}
         yield {"kind": "finished", "reason": "stop"}
 
@@ -39,6 +44,7 @@ class FakeEngine:
     async def unload(self) -> None:
         self.unloaded = True
         self.exited.set()
+        self.go.set()
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ async def house() -> AsyncIterator[tuple[Manager, list[FakeEngine]]]:
         made.append(FakeEngine(spec))
         return made[-1]
 
-    manager = Manager(make_engine=make, backoff=(0.01, 0.02))
+    manager = Manager(make_engine=make, backoff=(0.01, 0.02), drain_limit=DRAIN_LIMIT)
     yield manager, made
     await manager.close()
 
@@ -101,10 +107,21 @@ async def test_unload_while_waiting_fails_the_waiting_and_lets_the_running_end(h
     waiting = ask(manager, local("a", slots=1))
     await until(manager, "a", waiting=1)
     unload = asyncio.create_task(manager.unload("a"))
-    assert (await waiting)[-1]["code"] == "unavailable"
+    assert (await waiting)[-1]["code"] == "unloaded"
     made[0].go.set()
     assert (await running)[-1]["kind"] == "finished"
     await unload
+    assert made[0].unloaded and manager.board.lines() == []
+
+
+async def test_an_answer_that_an_unload_ends_is_not_to_be_tried_again(house) -> None:
+    """A retry would load what somebody just asked to unload."""
+    manager, made = house
+    running = ask(manager, local("a"))
+    await until(manager, "a", running=1)
+    await manager.unload("a")
+    last = (await running)[-1]
+    assert (last["code"], last["retryable"]) == ("unloaded", False)
     assert made[0].unloaded and manager.board.lines() == []
 
 
