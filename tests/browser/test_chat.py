@@ -65,7 +65,6 @@ def test_stop_keeps_what_was_written_and_retry_makes_a_second_version(
     assert shown(last_answer(page)) == kept
 
 
-@pytest.mark.xfail(reason="a live answer does not know its model, so Continue is missing until a reload")
 def test_continue_goes_on_in_the_same_message(chat_with: Chat, someone: Person) -> None:
     page = chat_with(someone, "Paced")
     ask(page, "Go on")

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'react'
 import { Frame } from '@/app/Frame'
 import { LoginPage } from '@/features/auth/components/LoginPage'
 import { RegisterPage } from '@/features/auth/components/RegisterPage'
-import { loadMe } from '@/features/auth/api/auth'
+import { loadMe, saveLanguage } from '@/features/auth/api/auth'
 import { session } from '@/shared/api/session'
 import { useT } from '@/shared/i18n'
 import { useStore } from '@/shared/lib/store'
@@ -13,7 +13,7 @@ const DOORS = ['/login', '/register']
 
 /** Outside: log in or register. Inside: the house. Where someone wanted to go is remembered over the door. */
 export function App() {
-  const { t } = useT()
+  const { t, lang } = useT()
   const path = usePath()
   const user = useStore(session)?.user ?? null
   const signedIn = useStore(session) !== null
@@ -35,6 +35,10 @@ export function App() {
     // A session from an older visit: who it is may have changed since.
     if (signedIn) loadMe().catch(() => setUnknown(true))
   }, [signedIn])
+
+  useEffect(() => {
+    if (user) saveLanguage(lang, user).catch(() => undefined) // told again with the next visit
+  }, [lang, user])
 
   if (!signedIn) return path === '/register' ? <RegisterPage /> : <LoginPage />
   if (!user && unknown) return <Result status="warning" title={t('error.network')} extra={<Button type="primary" onClick={() => location.reload()}>{t('error.reload')}</Button>} />

@@ -8,12 +8,12 @@ import { useStore } from '@/shared/lib/store'
 import type { Model } from '@/shared/types/wire'
 
 /** The chat at this address and the model that answers in it: picked by hand, else the conversation's, else the default. */
-export function useChatModel(conversation: string | null): { chat: Chat; model: Model | null; models: Model[] } {
+export function useChatModel(conversation: string | null): { chat: Chat; model: Model | null; models: Model[]; modelsKnown: boolean } {
   const chat = chatOf(conversation)
   const picked = useStore(chat.pick)
   const known = useStore(models)
   const list = useStore(conversations)
   const ownRef = list.items.find((item) => item.id === conversation)?.model
   const model = findModel(known, picked) ?? findModel(known, ownRef) ?? defaultModel(known)
-  return { chat, model, models: useMemo(() => usable(known), [known]) }
+  return { chat, model, modelsKnown: known.state !== 'loading', models: useMemo(() => usable(known), [known]) }
 }

@@ -27,5 +27,6 @@ export function onSocketOpen(listener: () => void): () => void {
   return () => { openListeners.delete(listener) }
 }
 
+window.addEventListener('offline', () => socket.doubt())
 window.addEventListener('online', () => socket.hurry())
 document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') socket.hurry() })

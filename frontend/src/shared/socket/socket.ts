@@ -63,6 +63,13 @@ export class ChatSocket {
     if (this.wanted && this.link.get().state === 'waiting') this.connect(true)
   }
 
+  /** The browser says that it is offline: an open socket would notice only by its silence. */
+  doubt(): void {
+    if (!this.wanted || this.link.get().state !== 'open') return
+    this.drop()
+    this.retryLater()
+  }
+
   send(frame: ClientFrame): boolean {
     if (!this.port || this.link.get().state !== 'open') return false
     this.port.send(JSON.stringify(frame))

@@ -1,5 +1,6 @@
 import { api } from '@/shared/api/client'
 import { adopt, forget, session, type Tokens } from '@/shared/api/session'
+import type { Language } from '@/shared/prefs'
 import type { HouseState, User } from '@/shared/types/wire'
 
 export const houseState = (): Promise<HouseState> => api('/api/auth/state/', { anonymous: true })
@@ -21,6 +22,14 @@ export async function register(username: string, email: string, password: string
 export async function loadMe(): Promise<void> {
   const user = await api<User>('/api/auth/me/')
   session.update((value) => value && { ...value, user })
+}
+
+/** The server answers over the socket in the language of the person, so it has to know the page's. */
+export async function saveLanguage(lang: Language, user: User): Promise<void> {
+  const wanted = lang === 'zh' ? 'zh-hans' : 'en'
+  if (user.language === wanted) return
+  const next = await api<User>('/api/auth/me/', { method: 'PATCH', body: { language: wanted } })
+  session.update((value) => value && { ...value, user: next })
 }
 
 export async function logOut(): Promise<void> {

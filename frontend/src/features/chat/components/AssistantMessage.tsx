@@ -39,7 +39,9 @@ function Actions({ entry, models, model, busy, onRetry, onContinue, onShorten, o
   const troubled = TROUBLED.includes(message.status)
   const retry = (id?: string) => onRetry(message.id, id)
   const others = models.map((other) => ({ key: other.id, label: `${other.name} · ${t(`models.state.${other.state}`)}` }))
-  const canGoOn = message.status !== 'failed' && troubled && models.some((other) => other.id === message.model && other.capabilities?.includes('continue'))
+  // A live answer learns its model's id from the next snapshot; until then the name tells which one it is.
+  const own = models.find((other) => other.id === message.model) ?? models.find((other) => other.name === model)
+  const canGoOn = message.status !== 'failed' && troubled && own?.capabilities?.includes('continue')
   return (
     <div className={troubled ? 'actions actions-shown' : 'actions'}>
       {canGoOn && <Button size="small" type="primary" icon={<CaretRightOutlined />} disabled={busy} onClick={() => onContinue(message.id)} data-testid="continue">{t('chat.continue')}</Button>}

@@ -15,10 +15,10 @@ import { Composer } from './Composer'
 import { Greeting } from './Greeting'
 import { UserMessage } from './UserMessage'
 
-interface Props { chat: Chat; models: Model[]; model: Model | null; userName: string }
+interface Props { chat: Chat; models: Model[]; model: Model | null; modelsKnown: boolean; userName: string }
 
 /** One conversation: its messages, and the composer below. Mount it with `key={chat.key}`. */
-export function ChatView({ chat, models, model, userName }: Props) {
+export function ChatView({ chat, models, model, modelsKnown, userName }: Props) {
   const { t, problem } = useT()
   const { message: toast } = App.useApp()
   const transcript = useStore(chat)
@@ -46,7 +46,7 @@ export function ChatView({ chat, models, model, userName }: Props) {
     <div className="chat">
       <div className="chat-scroll" ref={box}>
         <div className="chat-column" ref={content}>
-          <Stand transcript={transcript} chat={chat} userName={userName} model={modelName} onPick={(text) => setSeed({ text })} />
+          <Stand transcript={transcript} chat={chat} userName={userName} model={modelName} modelsKnown={modelsKnown} onPick={(text) => setSeed({ text })} />
           <Messages transcript={transcript} models={models} modelName={modelName} running={running} editing={editing} onEditing={setEditing} onEdit={edit} onRetry={retry} onResend={resend} onContinue={goOn} onShow={show} />
         </div>
       </div>
@@ -58,13 +58,13 @@ export function ChatView({ chat, models, model, userName }: Props) {
 }
 
 /** What stands where messages are not: greeting, waiting, trouble, or the way to older ones. */
-function Stand({ transcript, chat, userName, model, onPick }: { transcript: Transcript; chat: Chat; userName: string; model: string; onPick: (text: string) => void }) {
+function Stand({ transcript, chat, userName, model, modelsKnown, onPick }: { transcript: Transcript; chat: Chat; userName: string; model: string; modelsKnown: boolean; onPick: (text: string) => void }) {
   const { t } = useT()
   const [busy, setBusy] = useState(false)
   if (transcript.loading === 'missing') return <Result icon={<Mark size={56} />} title={t('chat.missing')} extra={<Button type="primary" onClick={() => navigate('/')}>{t('nav.new')}</Button>} />
   if (transcript.loading === 'failed') return <Result icon={<Mark size={56} />} title={t('chat.loadFailed')} subTitle={t('error.network')} extra={<Button onClick={() => void chat.read()}>{t('common.retry')}</Button>} />
   if (transcript.loading === 'loading') return <Skeleton className="chat-waits" active paragraph={{ rows: 5 }} title={false} />
-  if (transcript.entries.length === 0) return <Greeting name={userName} model={model || null} onPick={onPick} />
+  if (transcript.entries.length === 0) return <Greeting name={userName} model={model || null} modelsKnown={modelsKnown} onPick={onPick} />
   if (!transcript.older) return null
   const more = () => { setBusy(true); chat.readOlder().catch(() => undefined).finally(() => setBusy(false)) }
   return <Button type="text" className="older" loading={busy} onClick={more}>{t('chat.older')}</Button>

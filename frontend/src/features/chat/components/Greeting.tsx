@@ -5,7 +5,7 @@ import { Mark } from '@/shared/ui/Mark'
 
 const hello = (hour: number): Key => (hour < 5 || hour >= 18 ? 'chat.greeting.evening' : hour < 12 ? 'chat.greeting.morning' : 'chat.greeting.day')
 
-export function Greeting({ name, model, onPick }: { name: string; model: string | null; onPick: (text: string) => void }) {
+export function Greeting({ name, model, modelsKnown, onPick }: { name: string; model: string | null; modelsKnown: boolean; onPick: (text: string) => void }) {
   const { t } = useT()
   const items = [
     { key: 'write', icon: <EditOutlined />, label: t('chat.prompt.write'), description: t('chat.prompt.write.text'), text: t('chat.prompt.write.text') },
@@ -15,7 +15,7 @@ export function Greeting({ name, model, onPick }: { name: string; model: string 
   return (
     <div className="greeting">
       <Welcome variant="borderless" icon={<Mark size={44} />} title={t(hello(new Date().getHours()), { name })}
-        description={model ? t('chat.welcome', { model }) : t('chat.welcomeNoModel')} />
+        description={model ? t('chat.welcome', { model }) : modelsKnown ? t('chat.welcomeNoModel') : '\u00a0'} />
       <Prompts wrap className="greeting-prompts" items={items.map(({ text: _text, ...item }) => item)}
         onItemClick={({ data }) => { const item = items.find((candidate) => candidate.key === data.key); if (item) onPick(item.text) }} />
     </div>

@@ -1,8 +1,10 @@
 import { CheckOutlined, DownOutlined, SettingOutlined } from '@ant-design/icons'
 import { Button, Dropdown } from 'antd'
 import { useT } from '@/shared/i18n'
+import { useStore } from '@/shared/lib/store'
 import { navigate } from '@/shared/router'
 import type { Model } from '@/shared/types/wire'
+import { models as store } from '../stores/models'
 import { StateTag } from './StateTag'
 
 interface Props { models: Model[]; current: Model | null; onPick: (id: string) => void }
@@ -10,6 +12,7 @@ interface Props { models: Model[]; current: Model | null; onPick: (id: string) =
 /** The model that answers here, with its state; the menu has the others and the way to their page. */
 export function ModelPicker({ models, current, onPick }: Props) {
   const { t } = useT()
+  const waiting = useStore(store).state === 'loading'
   const items = models.map((model) => ({
     key: model.id,
     icon: model.id === current?.id ? <CheckOutlined /> : <span className="no-check" />,
@@ -22,7 +25,7 @@ export function ModelPicker({ models, current, onPick }: Props) {
       onClick: ({ key }) => { if (key === '/models') navigate('/models'); else onPick(key) },
     }}>
       <Button type="text" className="model-picker" data-testid="model-picker" data-state={current?.state} aria-label={current ? `${t('models.pick')}: ${current.name}` : t('models.pick')}>
-        <span className="picker-name">{current?.name ?? t('models.none')}</span>
+        <span className="picker-name">{current?.name ?? (waiting ? '…' : t('models.none'))}</span>
         {current && <StateTag model={current} />}
         <DownOutlined className="picker-caret" />
       </Button>
