@@ -284,10 +284,12 @@ class Manager:
         await exited.wait()
         if model.engine is not engine or model.task is not None:
             return  # it was told to end
+        # From now on nobody is sent to it, while what is left of it is put away.
+        model.state, model.task = State.DRAINING, asyncio.current_task()
         await engine.unload()
-        if model.engine is engine:
-            died = InferenceError("engine_died", "The model's process ended.", True)
-            self._broken(model, died, State.STOPPED)
+        model.task = None
+        died = InferenceError("engine_died", "The model's process ended.", True)
+        self._broken(model, died, State.STOPPED)
 
     def _broken(self, model: Deployment, error: InferenceError, state: State) -> None:
         """A load that failed, or an engine that died: those who wait for a load are told, a restart waits."""

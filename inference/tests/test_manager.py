@@ -22,7 +22,8 @@ DRAIN_LIMIT = 0.5
 class FakeEngine:
     def __init__(self, spec: ModelSpec) -> None:
         self.spec, self.go, self.unloaded = spec, asyncio.Event(), False
-        self.exited = asyncio.Event()
+        self.exited, self.ending, self.buried = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.buried.set()
 
     async def load(self, report: Any) -> dict[str, Any]:
         if self.spec.settings.get("broken"):
@@ -43,8 +44,10 @@ class FakeEngine:
 
     async def unload(self) -> None:
         self.unloaded = True
+        self.ending.set()
         self.exited.set()
         self.go.set()
+        await self.buried.wait()
 
 
 @pytest.fixture
@@ -112,6 +115,20 @@ async def test_unload_while_waiting_fails_the_waiting_and_lets_the_running_end(h
     assert (await running)[-1]["kind"] == "finished"
     await unload
     assert made[0].unloaded and manager.board.lines() == []
+
+
+async def test_nobody_is_sent_to_an_engine_that_has_died(house) -> None:
+    """What is left of a dead process is put away aside, and a request may come in that moment."""
+    manager, made = house
+    await manager.ensure_ready(local("a"))
+    made[0].buried.clear()
+    made[0].exited.set()
+    await made[0].ending.wait()
+    late = ask(manager, local("a"))
+    made[0].buried.set()
+    await until(manager, "a", running=1)
+    made[1].go.set()
+    assert (await late)[-1]["kind"] == "finished"
 
 
 async def test_an_answer_that_an_unload_ends_is_not_to_be_tried_again(house) -> None:
