@@ -104,7 +104,7 @@ class Pictures:
         self.take(page, "loading")
         page = self.chat("Echo frail", **WIDE)
         ended(page, "failed")
-        self.take(page, "interrupted")
+        self.take(page, "failed")
         page = self.chat("Echo", **PHONE)
         ended(page)
         self.take(page, "phone")
