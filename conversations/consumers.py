@@ -19,9 +19,9 @@ from conversations import frames, services
 from conversations.doors import doorkeeper
 from conversations.event_log import follow, watch_check
 from conversations.job import begin
-from conversations.notices import group_of, notify
+from conversations.notices import announce, group_of
 from conversations.runner import runner
-from conversations.selectors import conversation_dict, turn_get
+from conversations.selectors import turn_get
 from conversations.services import Ask, Begun
 from models_registry.live import board
 
@@ -256,19 +256,3 @@ async def _start(ask: Ask, service: Callable[..., Begun], **what: Any) -> Begun:
         runner.launch(begun.turn, job)
         _keep(announce(ask.user_id, begun))
     return begun
-
-
-async def announce(user_id: str, begun: Begun) -> None:
-    """Tell all of the user's sockets, so that another tab can watch."""
-    if begun.row is None or begun.row.conversation.is_test:
-        return
-    conversation = begun.row.conversation
-    started = {
-        "type": "turn.started",
-        "turn": begun.turn,
-        "conversation": begun.conversation,
-        "assistant_message": begun.assistant_message,
-    }
-    await notify(user_id, started)
-    changed = conversation_dict(conversation) | {"running": True}
-    await notify(user_id, {"type": "conversation.changed", "conversation": changed})

@@ -62,6 +62,11 @@ def turn_get(user_id: str, turn_id: str) -> Turn:
     return found
 
 
+def turns_running(conversation: Conversation) -> list[str]:
+    running = Turn.objects.filter(conversation=conversation, state=Turn.State.RUNNING)
+    return list(running.values_list("pk", flat=True))
+
+
 @dataclass(frozen=True)
 class Tree:
     """The shape of one conversation: ids only."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,7 +215,6 @@ def failure(error: Exception) -> Event:
         "code": "server_error",
         "message": _("Something went wrong on the server."),
         "retryable": True,
-        "at": time.time(),
     }
 
 

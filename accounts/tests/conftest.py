@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import SiteSettings, User
 from accounts.signals import credential_ended
+from tests import threads
 
 PASSWORD = "a stove warms the house"
 
@@ -71,20 +69,4 @@ def ended() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def at_once(transactional_db: None) -> Callable[[Callable[[int], Any], int], list[Any]]:
-    """Runs `work(0) … work(n-1)` on as many threads, each with its own connection, started together."""
-
-    def run(work: Callable[[int], Any], n: int) -> list[Any]:
-        barrier = Barrier(n)
-
-        def one(index: int) -> Any:
-            try:
-                connection.ensure_connection()
-                barrier.wait(timeout=30)
-                return work(index)
-            finally:
-                connection.close()
-
-        with ThreadPoolExecutor(n) as pool:
-            return list(pool.map(one, range(n)))
-
-    return run
+    return threads.at_once

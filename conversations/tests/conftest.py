@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts.models import User
 from config import db
@@ -16,6 +13,7 @@ from conversations.models import Turn
 from conversations.services import Ask, Begun, turn_start
 from models_registry.models import Model
 from models_registry.services import model_create
+from tests import threads
 
 
 @pytest.fixture
@@ -63,19 +61,12 @@ def at_once(real_database: None) -> Callable[[Callable[[int], Any], int], list[A
     """Results of `work(0) … work(n-1)`, or what they raised, from as many threads started together."""
 
     def run(work: Callable[[int], Any], n: int) -> list[Any]:
-        barrier = Barrier(n)
-
-        def one(index: int) -> Any:
+        def caught(index: int) -> Any:
             try:
-                connection.ensure_connection()
-                barrier.wait(timeout=30)
                 return work(index)
             except Exception as error:
                 return error
-            finally:
-                connection.close()
 
-        with ThreadPoolExecutor(n) as pool:
-            return list(pool.map(one, range(n)))
+        return threads.at_once(caught, n)
 
     return run

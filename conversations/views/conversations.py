@@ -12,10 +12,8 @@ from rest_framework.views import APIView
 
 from config.api import CursorPage, validated
 from conversations import selectors, services
-from conversations.consumers import announce
 from conversations.job import begin
-from conversations.models import Turn
-from conversations.notices import notify
+from conversations.notices import announce, notify
 from conversations.runner import runner
 from conversations.serializers import (
     Accepted,
@@ -88,9 +86,7 @@ class ConversationView(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, conversation_id: str) -> Response:
         found = selectors.conversation_get(str(request.user.pk), conversation_id)
-        running = list(
-            Turn.objects.filter(conversation=found, state=Turn.State.RUNNING).values_list("pk", flat=True)
-        )
+        running = selectors.turns_running(found)
         if running:
             async_to_sync(runner.drop)(running)
         gone = selectors.conversation_dict(found) | {"deleted": True}

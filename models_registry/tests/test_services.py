@@ -2,20 +2,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from config.errors import AppError
 from models_registry import services
 from models_registry.models import Model
 from models_registry.selectors import model_list, model_resolve
+from tests.threads import at_once
 
 ECHO = {"kind": "echo"}
 
@@ -75,7 +74,7 @@ def test_of_many_who_choose_a_default_at_once_one_stands_and_none_fails() -> Non
             services.model_make_default(models[(index + turn) % 8])
             assert Model.objects.filter(is_default=True).count() == 1
 
-    _at_once(choose, 8)
+    at_once(choose, 8)
     assert len(_defaults()) == 1
 
 
@@ -88,24 +87,9 @@ def test_of_many_who_take_one_name_at_once_one_gets_it() -> None:
         except AppError as error:
             return error.code
 
-    answers = _at_once(create, 6)
+    answers = at_once(create, 6)
     assert answers.count("name_taken") == 5
     assert Model.objects.count() == 1
-
-
-def _at_once(work: Callable[[int], Any], n: int) -> list[Any]:
-    barrier = Barrier(n)
-
-    def one(index: int) -> Any:
-        try:
-            connection.ensure_connection()
-            barrier.wait(timeout=30)
-            return work(index)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(n) as pool:
-        return list(pool.map(one, range(n)))
 
 
 def _register(*args: str) -> str:
