@@ -4,6 +4,8 @@ Events are dicts with a ``kind``:
   status     phase: queued (position) | evicting | loading (progress 0..1) | prefill | generating
   reasoning  text, raw        what the model thought
   text       text, raw        what the model answers
+  tool_call  id, name, arguments (object), raw                     what the model wants called
+  logprobs   tokens: [{token, logprob, top: [{token, logprob}]}]   of the text that comes next
   usage      prompt_tokens, reused_tokens, completion_tokens, ttft_ms, tokens_per_second
   finished   reason: stop | length | stopped                       last event
   failed     code, message, retryable, extra                       last event
@@ -25,7 +27,11 @@ HEARTBEAT_EVERY = 10.0
 SILENCE_LIMIT = 35.0
 
 Event = dict[str, Any]
-Messages = list[dict[str, str]]
+#: ``{"role", "content"}``. An assistant's may carry ``tool_calls``: ``[{"id", "name", "arguments"}]`` with an
+#: object as arguments; a tool's the ``tool_call_id`` that it answers and the tool's ``name``.
+Messages = list[dict[str, Any]]
+#: As OpenAI has them: ``{"type": "function", "function": {"name", "description", "parameters"}}``.
+Tools = list[dict[str, Any]]
 
 
 class Usage(TypedDict):
@@ -74,13 +80,15 @@ class ModelSpec:
 @dataclass(frozen=True)
 class GenerateRequest:
     """One generation as an engine gets it. `params`: temperature, top_p, top_k, min_p, max_tokens, stop,
-    seed, repetition_penalty; engines ignore what they cannot do."""
+    seed, repetition_penalty; engines ignore what they cannot do. `tools`: what the model may call; only
+    with them are calls looked for in its answer."""
 
     id: str
     messages: Messages
     params: dict[str, Any] = field(default_factory=dict)
     prefix: str = ""
     user: str = ""
+    tools: Tools = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,4 +101,5 @@ class GenerateRequest:
             params=dict(data.get("params") or {}),
             prefix=str(data.get("prefix") or ""),
             user=str(data.get("user") or ""),
+            tools=list(data.get("tools") or []),
         )
