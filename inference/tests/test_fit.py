@@ -1,0 +1,110 @@
+"""How much memory a model will take, from what its folder says."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.engines import fit
+from inference.errors import InferenceError
+
+LLAMA = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+MLA = {
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 6,
+}
+TENSORS: dict[str, Any] = {
+    "model.embed_tokens.weight": {"dtype": "BF16", "shape": [100, 8]},
+    "model.layers.0.mlp.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]},
+    "model.norm.weight": {"dtype": "BF16", "shape": [8]},
+}
+
+
+def make(folder: Path, config: dict[str, Any], tensors: dict[str, Any] = TENSORS) -> Path:
+    """A folder whose weights are a header only: nothing else of them is read."""
+    header = json.dumps({"__metadata__": {"format": "pt"}, **tensors}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (LLAMA, 2 * 2 * 8 * 2 * 4),
+        ({**LLAMA, "num_key_value_heads": None}, 2 * 4 * 8 * 2 * 4),
+        ({"text_config": LLAMA, "sliding_window": 4}, 2 * 2 * 8 * 2 * 4),
+        ({"n_layer": 2, "n_head": 4, "n_embd": 32}, 2 * 4 * 8 * 2 * 4),
+        (MLA, 3 * 4 * (8 + 4 + 6) * 4),
+        ({}, 0),
+    ],
+    ids=["grouped", "every head", "inside a larger model", "gpt2's names", "mla expanded", "unknown"],
+)
+def test_bytes_of_a_token(config: dict[str, Any], expected: int) -> None:
+    assert fit.kv_bytes_per_token(config, 4) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "tied", "expected"),
+    [
+        ({}, "cpu", True, (800 + 256 + 8) * 4),
+        ({"dtype": "bfloat16"}, "cpu", True, (800 + 256 + 8) * 2),
+        ({}, "cuda:0", True, (800 + 256 + 8) * 2),
+        ({"dtype": "int8"}, "cpu", False, 800 * 4 + (256 + 4 * 32) + 8 * 4),
+        ({"dtype": "int8"}, "cpu", True, 800 * 4 + (800 + 4 * 100) + (256 + 4 * 32) + 8 * 4),
+    ],
+)
+def test_bytes_of_the_weights(tmp_path: Path, settings: Any, device: str, tied: bool, expected: int) -> None:
+    folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": tied})
+    assert fit.read(folder, settings, device).weights == expected
+
+
+def test_a_quantized_checkpoint_stays_as_it_is(tmp_path: Path) -> None:
+    packed = {"q.qweight": {"dtype": "I32", "shape": [4, 4]}, "q.scales": {"dtype": "F16", "shape": [4]}}
+    folder = make(tmp_path, {**LLAMA, "quantization_config": {"quant_method": "gptq"}}, packed)
+    assert fit.read(folder, {}).weights == 16 * 4 + 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "room", "expected"),
+    [
+        ({}, None, 32_768),
+        ({}, 1 << 40, 32_768),
+        ({}, 10_000 * 256, 10_000),
+        ({}, 1, 4_096),
+        ({"context_length": 6_000}, 1, 6_000),
+        ({"context_length": 60_000}, 1 << 40, 60_000),
+        ({"context_length": 600_000}, None, 131_072),
+        ({"kv_tokens": 512}, 1, 512),
+    ],
+)
+def test_how_many_tokens_a_cache_holds(settings: dict[str, Any], room: int | None, expected: int) -> None:
+    config = {**LLAMA, "max_position_embeddings": 131_072}
+    assert fit.kv_tokens(settings, config, room) == expected
+
+
+def test_a_model_whose_context_is_short_asks_for_no_more_than_that(tmp_path: Path) -> None:
+    plan = fit.read(make(tmp_path, {**LLAMA, "max_position_embeddings": 128}), {})
+    assert plan.tokens(0) == 128 and plan.total(128) == plan.weights + plan.overhead + 128 * 256
+
+
+def test_what_a_model_gets_of_a_room_fits_into_it(tmp_path: Path) -> None:
+    plan = fit.read(make(tmp_path, {**LLAMA, "max_position_embeddings": 128}), {})
+    room = plan.total(5_000) + 100
+    assert plan.tokens(room) == 5_000 and plan.total(plan.tokens(room)) <= room
+
+
+def test_a_damaged_folder_is_no_error_and_a_missing_one_is(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 20)
+    assert fit.read(tmp_path, {}).weights == 20
+    with pytest.raises(InferenceError, match="model_not_found"):
+        fit.read(tmp_path / "nothing", {})
