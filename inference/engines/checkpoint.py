@@ -1,0 +1,232 @@
+"""A model folder as transformers' objects: model, tokenizer, and the facts that engines ask for.
+
+A folder is data: safetensors only, no code of the folder, no pickles, nothing from the network.
+Not run on a GPU; GPTQ and AWQ folders not run at all (their packages are not installed here): what is tested
+is that a missing package is named.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import transformers
+from transformers.utils import logging as library_log
+
+from inference.engines.device import (
+    Place,
+    choose_device,
+    choose_dtype,
+    is_out_of_memory,
+    use_threads,
+    wanted_device,
+)
+from inference.errors import InferenceError
+from inference.protocol import ModelSpec
+
+Report = Callable[[float], None]
+# Where the config says nothing about a longest sequence (recurrent models, T5).
+_CONTEXT = 4096
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+_TOKENIZER_DONE = 0.1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`dtype` is that of the parameters, or "int8" when that is asked for: they are float32 then, and
+    `packed.weights.prepare` makes int8 of them. `quantized` names the method of a folder whose weights are
+    stored quantised ("gptq", ...), else "". `spread`: the model lies on several cards. `context_length`
+    counts tokens of prompt and answer together. `ends`: token ids that end an answer."""
+
+    model: Any
+    tokenizer: Any
+    device: str
+    dtype: str
+    context_length: int
+    ends: frozenset[int]
+    capabilities: dict[str, bool]
+    spread: bool
+    quantized: str = ""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Parameters and buffers, those that share memory counted once."""
+        tensors = {t.data_ptr(): t for t in (*self.model.parameters(), *self.model.buffers())}
+        return sum(t.numel() * t.element_size() for t in tensors.values())
+
+
+def load(spec: ModelSpec, report: Report) -> Checkpoint:
+    """Reads `spec.source["path"]` with the settings device, dtype, threads, context_length, telling the
+    progress 0..1 by the bytes that are read. Blocks. Raises load_failed, out_of_memory."""
+    folder, settings = Path(str(spec.source.get("path", ""))), spec.settings
+    try:
+        use_threads(settings.get("threads"))
+        tensors = _tensors(folder)
+        config: Any = transformers.AutoConfig.from_pretrained(folder, **_LOCAL)
+        # The folder may name a kernel of the hub here; which one runs is decided by who runs the model.
+        config._attn_implementation = None
+        method = _quantization(config)
+        wanted, where = str(settings.get("dtype") or "auto"), str(settings.get("device") or "")
+        place = choose_device(where, _need(tensors, method, wanted, wanted_device(where)))
+        dtype = choose_dtype(wanted, place.device)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL)
+        report(_TOKENIZER_DONE)
+        with _progress(tensors, report):
+            model = _model(folder, config, place, dtype, method)
+        limit = _context_length(config, tokenizer, settings.get("context_length"))
+    except InferenceError:
+        raise
+    except Exception as error:  # a config or a tokenizer file that somebody made can fail in any way
+        if is_out_of_memory(error):
+            raise InferenceError("out_of_memory", "The model does not fit into memory.") from error
+        raise InferenceError("load_failed", _reason(error)) from error
+    report(1.0)
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    return Checkpoint(
+        model, tokenizer, place.device, dtype, limit, _ends(model, tokenizer),
+        {
+            "continues": True,
+            "reasoning": "<think>" in template,
+            "tools": re.search(r"\btools\b", template) is not None,
+        },
+        place.spread, method if getattr(model, "hf_quantizer", None) else "",
+    )  # fmt: skip
+
+
+def _model(folder: Path, config: Any, place: Place, dtype: str, method: str) -> Any:
+    kind = (
+        transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    )
+    options: dict[str, Any] = {"dtype": torch.float32 if dtype == "int8" else getattr(torch, dtype)}
+    if place.spread:
+        options |= {"device_map": "auto", "max_memory": place.limits}
+    elif method or place.device != "cpu":
+        options["device_map"] = {"": place.device}  # straight to the device, no copy in main memory
+    model, info = cast(Any, kind).from_pretrained(
+        folder, config=config, use_safetensors=True, output_loading_info=True, **options, **_LOCAL
+    )
+    if missing := sorted(info["missing_keys"]):
+        raise InferenceError(
+            "load_failed", f"Weights are missing in {folder.name}: {', '.join(missing[:3])}."
+        )
+    return model.eval()
+
+
+def _tensors(folder: Path) -> dict[str, tuple[int, int]]:
+    """Name of each stored tensor to (numbers, bytes), from the headers of the safetensors files."""
+    if not (folder / "config.json").is_file():
+        raise InferenceError("load_failed", f"{folder} is no model folder: it has no config.json.")
+    if (folder / "adapter_config.json").exists():
+        raise InferenceError("load_failed", f"{folder} is an adapter: merge it into its model first.")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    else:
+        names = {"model.safetensors"}
+    if any(Path(name).name != name or not (folder / name).is_file() for name in names):
+        raise InferenceError("load_failed", f"{folder} has no safetensors weights, or not all of them.")
+    tensors: dict[str, tuple[int, int]] = {}
+    for name in sorted(names):
+        tensors |= _header(folder / name)
+    return tensors
+
+
+def _header(path: Path) -> dict[str, tuple[int, int]]:
+    with path.open("rb") as file:
+        if hasattr(os, "posix_fadvise"):
+            # The weights are mapped and read in no order; this makes the disk read ahead.
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > path.stat().st_size:
+            raise InferenceError("load_failed", f"{path.name} is not a whole safetensors file.")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    if any(entry["data_offsets"][1] + 8 + length > path.stat().st_size for entry in header.values()):
+        raise InferenceError("load_failed", f"{path.name} is not a whole safetensors file.")
+    return {
+        name: (math.prod(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0])
+        for name, entry in header.items()
+    }
+
+
+def _need(tensors: dict[str, tuple[int, int]], method: str, dtype: str, device: torch.device) -> int:
+    """Bytes of the weights in memory: as stored when they are quantised, else by the dtype they will have."""
+    if method:
+        return sum(size for _, size in tensors.values())
+    short = dtype in ("bfloat16", "float16") or (dtype == "auto" and device.type == "cuda")
+    return sum(count for count, _ in tensors.values()) * (2 if short else 4)
+
+
+def _quantization(config: Any) -> str:
+    found = getattr(config, "quantization_config", None)
+    if found is None:
+        return ""
+    method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+    return str(getattr(method, "value", method) or "unknown")
+
+
+@contextmanager
+def _progress(tensors: dict[str, tuple[int, int]], report: Report) -> Iterator[None]:
+    """Listens to the library's own progress bar, which is there once per process: one load at a time."""
+    total = sum(size for _, size in tensors.values()) or 1
+
+    def bar(factory: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if options.get("desc") != "Loading weights" or not args:
+            return factory(*args, **{**options, "disable": True})
+        return counted(args[0])
+
+    def counted(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+        read = 0.0
+        usual = total / max(1, len(tensors))
+        for name, item in items:
+            yield name, item
+            read += tensors[name][1] if name in tensors else usual
+            report(_TOKENIZER_DONE + (0.99 - _TOKENIZER_DONE) * min(1.0, read / total))
+
+    before = library_log.set_tqdm_hook(bar)
+    try:
+        yield
+    finally:
+        library_log.set_tqdm_hook(before)
+
+
+def _context_length(config: Any, tokenizer: Any, setting: object) -> int:
+    text = config.get_text_config(decoder=True) if config.is_encoder_decoder else config.get_text_config()
+    named = [getattr(text, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len")]
+    known = [n for n in (*named, tokenizer.model_max_length) if isinstance(n, int) and 0 < n < 1 << 40]
+    limit = known[0] if known else None
+    if setting in (None, "", 0):
+        return limit or _CONTEXT
+    asked = int(str(setting))
+    if asked <= 0:
+        raise InferenceError("load_failed", f"context_length is {asked}, and not a number of tokens.")
+    return min(asked, limit or asked)
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Both places count: some folders name the end of the text in one and the end of a turn in the other."""
+    ends: set[int] = set()
+    for found in (getattr(model.generation_config, "eos_token_id", None), tokenizer.eos_token_id):
+        ends |= {found} if isinstance(found, int) else set(found or ())
+    return frozenset(ends)
+
+
+def _reason(error: Exception) -> str:
+    """One line for people. The library's texts are long and speak to who writes code with it."""
+    text = " ".join(str(error).split())
+    if "trust_remote_code" in text or "custom code" in text:
+        return "The folder needs code of its own, and that is not run."
+    if isinstance(error, ImportError) or "pip install" in text:
+        return f"A package is missing: {text[:300]}"
+    if "Unrecognized configuration class" in text:
+        return "This is no model that writes text (no causal or sequence-to-sequence language model)."
+    return text[:500] or type(error).__name__
