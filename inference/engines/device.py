@@ -83,7 +83,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
-    return any(words in text for words in ("allocate memory", "out of memory", "not enough memory"))
+    # The last is accelerate's: some layers found no room on the cards.
+    words = ("allocate memory", "out of memory", "not enough memory", "offload_folder")
+    return any(word in text for word in words)
 
 
 def _choose_card(need: int, cards: int) -> Place:
@@ -93,7 +95,7 @@ def _choose_card(need: int, cards: int) -> Place:
         _check(need, free[best], "the GPU has")
         return Place(f"cuda:{best}")
     # All cards together: accelerate gives each a share of the layers.
-    _check(need, sum(free), f"the {cards} GPUs have")
+    _check(int(need * _HEADROOM), sum(free), f"the {cards} GPUs have")
     return Place("cuda:0", True, {index: int(room / _HEADROOM) for index, room in enumerate(free)})
 
 
