@@ -11,6 +11,7 @@ from inference.engines.base import Engine
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
 from inference.service.normalise import Normaliser
+from inference.service.tool_parsers import reader_of
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,9 @@ async def _typed(engine: Engine, request: GenerateRequest) -> AsyncGenerator[Eve
                 for part in machine.feed(event["text"]):
                     yield part
             elif kind == "prompt":
-                machine = Normaliser(bool(event["reasoning_open"]), request.prefix)
-            elif kind == "status":
+                calls = reader_of(event.get("tool_format"), request)
+                machine = Normaliser(bool(event["reasoning_open"]), request.prefix, calls)
+            elif kind in ("status", "logprobs"):
                 yield event
             elif kind in ("usage", "finished"):
                 if not flushed:
