@@ -1,0 +1,218 @@
+"""The KV cache: one arena of token slots per layer, cut into regions, one region per sequence.
+
+A region is contiguous, so that attention reads it as a view: gathering blocks costs more than the attention
+itself on a CPU (docs/decisions/0012). What a finished sequence leaves stays until its room is needed; a new
+prompt takes over the longest common beginning, by copy or in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy
+import torch
+
+#: Capacities are multiples of this many tokens: neighbours of one size can be read as one batch.
+GRAIN = 64
+#: A shorter common beginning is not worth a copy.
+LEAST_REUSE = 8
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What one layer keeps per token: key [heads, key_dim] and value [heads, value_dim]."""
+
+    heads: int
+    key_dim: int
+    value_dim: int
+
+    @property
+    def numbers(self) -> int:
+        return self.heads * (self.key_dim + self.value_dim)
+
+
+@dataclass(eq=False)
+class Region:
+    """Token slots [start, start + capacity). `tokens` are those whose KV is written, from `start` on."""
+
+    start: int
+    capacity: int
+    tokens: list[int] = field(default_factory=list)
+    busy: bool = True
+    used: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.start + self.capacity
+
+
+class KVCache:
+    """`size` token slots. Not thread-safe: it belongs to the engine's thread."""
+
+    def __init__(
+        self, layers: Sequence[LayerShape], size: int, dtype: torch.dtype, device: str = "cpu"
+    ) -> None:
+        self.size = size // GRAIN * GRAIN
+        self.keys = [_zeros((self.size, s.heads, s.key_dim), dtype, device) for s in layers]
+        self.values = [_zeros((self.size, s.heads, s.value_dim), dtype, device) for s in layers]
+        self._regions: list[Region] = []  # by start
+        self._clock = count(1)
+
+    @property
+    def busy_tokens(self) -> int:
+        return sum(region.capacity for region in self._regions if region.busy)
+
+    @property
+    def kept_tokens(self) -> int:
+        return sum(len(region.tokens) for region in self._regions if not region.busy)
+
+    def place(self, tokens: Sequence[int], capacity: int) -> Region | None:
+        """A busy region for `capacity` tokens that holds the beginning of `tokens` as far as another one has
+        it (all but the last token at most, which has to be computed for its logits). None: no room now."""
+        source, common = self._longest(tokens)
+        if source is None:
+            return self._allocate(capacity)
+        superseded = not source.busy and common * 2 > len(source.tokens)
+        if superseded and self._extend(source, _rounded(capacity)):
+            source.busy = True
+            del source.tokens[common:]
+            return source
+        held, source.busy = source.busy, True  # not thrown out for its own successor
+        region = self._allocate(capacity)
+        source.busy = held
+        if region is None:
+            # With nothing else to give, what was computed has to go.
+            return self._allocate(capacity)
+        self._copy(source, region, common)
+        if superseded:
+            self._regions.remove(source)
+        return region
+
+    def grow(self, region: Region, capacity: int) -> bool:
+        """Make room for `capacity` tokens in all, in place or elsewhere. False: there is none now."""
+        if self._extend(region, _rounded(capacity)):
+            return True
+        wider = self._allocate(capacity)
+        if wider is None:
+            return False
+        self._copy(region, wider, len(region.tokens))
+        # The sequence goes on holding its own object.
+        self._regions.remove(wider)
+        region.start, region.capacity = wider.start, wider.capacity
+        self._regions.sort(key=lambda r: r.start)
+        return True
+
+    def keep(self, region: Region) -> None:
+        """The sequence has ended: what it computed stays until the room is needed."""
+        region.busy, region.used = False, next(self._clock)
+        region.capacity = min(region.capacity, _rounded(len(region.tokens)))
+        if len(region.tokens) < LEAST_REUSE:
+            self._regions.remove(region)
+
+    def drop(self, region: Region) -> None:
+        """What is in it is not to be trusted. It is cleared, because padding reads it: 0 x NaN is NaN."""
+        for memory in (*self.keys, *self.values):
+            memory[region.start : region.end].zero_()
+        self._regions.remove(region)
+
+    def clear(self) -> None:
+        """Forget all that is kept."""
+        self._regions = [region for region in self._regions if region.busy]
+
+    def _longest(self, tokens: Sequence[int]) -> tuple[Region | None, int]:
+        best, length = None, LEAST_REUSE - 1
+        for region in self._regions:
+            common = min(_common(region.tokens, tokens), len(tokens) - 1)
+            # Of equals the idle one: it may be taken over without a copy.
+            if common > length or (common == length and best is not None and best.busy and not region.busy):
+                best, length = region, common
+        if best is not None:
+            best.used = next(self._clock)
+        return best, length if best is not None else 0
+
+    def _allocate(self, capacity: int) -> Region | None:
+        capacity = _rounded(capacity)
+        place = self._find(capacity)
+        if place is None:
+            return None
+        start, victims = place
+        for victim in victims:
+            self._regions.remove(victim)
+        region = Region(start, capacity, used=next(self._clock))
+        self._regions.append(region)
+        self._regions.sort(key=lambda r: r.start)
+        return region
+
+    def _find(self, capacity: int) -> tuple[int, list[Region]] | None:
+        """Where `capacity` slots are free or held by idle regions, with the least recently used loss."""
+        best: tuple[int, int] | None = None
+        found: tuple[int, list[Region]] | None = None
+        for first, start in self._starts():
+            victims: list[Region] = []
+            for region in self._regions[first:]:
+                if region.start >= start + capacity:
+                    break
+                victims.append(region)
+            if start + capacity > self.size or any(victim.busy for victim in victims):
+                continue
+            loss = (max((victim.used for victim in victims), default=0), len(victims))
+            if best is None or loss < best:
+                best, found = loss, (start, victims)
+                if not victims:
+                    break
+        return found
+
+    def _starts(self) -> Iterator[tuple[int, int]]:
+        """(index of the first region at or after it, slot) of each place where a region may begin."""
+        yield 0, 0
+        for index, region in enumerate(self._regions):
+            if not region.busy:
+                yield index, region.start
+            yield index + 1, region.end
+
+    def _extend(self, region: Region, capacity: int) -> bool:
+        """Grow in place, over free slots and idle neighbours."""
+        end = region.start + capacity
+        index = self._regions.index(region)
+        over = [r for r in self._regions[index + 1 :] if r.start < end]
+        if end > self.size or any(r.busy for r in over):
+            return False
+        for victim in over:
+            self._regions.remove(victim)
+        region.capacity = max(region.capacity, capacity)
+        return True
+
+    def _copy(self, source: Region, target: Region, length: int) -> None:
+        for memory in (*self.keys, *self.values):
+            taken = memory[source.start : source.start + length]
+            memory[target.start : target.start + length].copy_(taken)
+        target.tokens[:] = source.tokens[:length]
+
+
+def _rounded(tokens: int) -> int:
+    return max(1, -(-tokens // GRAIN)) * GRAIN
+
+
+def _common(left: Sequence[int], right: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    limit = min(len(left), len(right))
+    at, step = 0, 16
+    while at < limit:
+        end = min(at + step, limit)
+        if left[at:end] == right[at:end]:
+            at, step = end, step * 2
+        elif step > 1:
+            step = max(1, (end - at) // 2)
+        else:
+            break
+    return at
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
+    """Zeros, on CPU of pages that cost nothing before they are written."""
+    if device != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    size = int(numpy.prod(shape)) * dtype.itemsize
+    return torch.from_numpy(numpy.zeros(size, dtype=numpy.uint8)).view(dtype).view(shape)

@@ -1,0 +1,262 @@
+"""One forward of an unmodified transformers model over the chunks of many sequences, packed in one row.
+
+The model calls `_attention` through the library's attention registry; there the new keys and values go into
+the cache, and each sequence attends over its own region. Everything else in a decoder works on single tokens
+and needs no change. One thread runs one forward at a time; the step it runs is that thread's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from inference.engines.packed.cache import KVCache
+from inference.engines.packed.scheduler import Chunk
+
+ATTENTION = "hearth_packed"
+#: What the library hands to an attention function and what is honoured or without effect here. A model that
+#: passes anything else (softcap, sinks, position bias, ...) is not packed.
+SERVED = frozenset({"scaling", "sliding_window", "dropout"})
+NEUTRAL = frozenset({"position_ids", "use_cache", "cache_position", "is_causal"})
+#: Decodes are read as one batch while the longest is at most this many times the shortest.
+_SPREAD = 2
+
+_running = threading.local()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Rows [begin, end) of the pack: tokens of one sequence, whose KV begins at slot `start`. The first of
+    them has position `position`; `capacity` is that of its region."""
+
+    begin: int
+    end: int
+    start: int
+    position: int
+    capacity: int
+
+    @property
+    def length(self) -> int:
+        """Tokens that the last of them attends over."""
+        return self.position + self.end - self.begin
+
+
+@dataclass
+class Run:
+    """Decodes whose regions follow each other at one distance: their KV is one strided view."""
+
+    rows: list[Row]
+    distance: int = 0
+
+    @property
+    def length(self) -> int:
+        return max(row.length for row in self.rows)
+
+    def takes(self, row: Row) -> bool:
+        last, distance = self.rows[-1], row.start - self.rows[-1].start
+        longest = max(self.length, row.length)
+        return (
+            row.begin == last.end
+            and distance == (self.distance or distance)
+            # Padding reads nothing of another sequence.
+            and longest <= min(row.capacity, *(r.capacity for r in self.rows))
+            and longest <= _SPREAD * min(row.length, *(r.length for r in self.rows))
+        )
+
+    def add(self, row: Row) -> None:
+        self.distance = row.start - self.rows[-1].start
+        self.rows.append(row)
+
+
+@dataclass
+class Step:
+    """What the attention of one forward has to know."""
+
+    cache: KVCache
+    slots: torch.Tensor  # [tokens]: where each token's KV goes
+    decodes: list[Run]
+    prompts: list[Row]
+    masks: dict[Any, torch.Tensor | None] = field(default_factory=dict)
+
+    def decode_mask(self, index: int, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
+        """[rows, 1, 1, length], 0 or -inf; None when every row attends over all of it."""
+        key = ("decode", index, window)
+        if key not in self.masks:
+            run = self.decodes[index]
+            lengths = torch.tensor([row.length for row in run.rows], device=like.device)[:, None]
+            at = torch.arange(run.length, device=like.device)[None]
+            seen = at < lengths
+            if window is not None:
+                seen &= at >= lengths - window
+            self.masks[key] = None if bool(seen.all()) else _additive(seen, like)[:, None, None]
+        return self.masks[key]
+
+    def prompt_mask(self, index: int, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
+        """[tokens, length], 0 or -inf; None for plain causal attention from the first token on."""
+        row = self.prompts[index]
+        if window is not None and window >= row.length:
+            window = None
+        if row.position == 0 and window is None:
+            return None
+        key = ("prompt", index, window)
+        if key not in self.masks:
+            query = torch.arange(row.position, row.length, device=like.device)[:, None]
+            at = torch.arange(row.length, device=like.device)[None]
+            seen = at <= query
+            if window is not None:
+                seen &= at > query - window
+            self.masks[key] = _additive(seen, like)
+        return self.masks[key]
+
+
+class ModelRunner:
+    """Only the engine's thread calls it."""
+
+    def __init__(self, model: Any, cache: KVCache, device: str) -> None:
+        self._model, self._cache, self._device = model, cache, device
+
+    @torch.inference_mode()
+    def forward(self, chunks: Items[Chunk]) -> torch.Tensor:
+        """Runs `chunks` (decodes first) and writes their KV. Returns float32 logits [samples, vocabulary],
+        one row per chunk that samples, in their order; at least one row."""
+        ids: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        sampled: list[int] = []
+        rows: list[Row] = []
+        for chunk in chunks:
+            region = chunk.sequence.region
+            assert region is not None
+            first = len(ids)
+            ids += chunk.tokens
+            positions += range(chunk.begin, chunk.begin + chunk.count)
+            begin = region.start + chunk.begin
+            slots += range(begin, begin + chunk.count)
+            rows.append(Row(first, len(ids), region.start, chunk.begin, region.capacity))
+            if chunk.samples:
+                sampled.append(len(ids) - 1)
+        step = Step(
+            self._cache,
+            self._tensor(slots),
+            _runs([row for row in rows if row.end - row.begin == 1]),
+            [row for row in rows if row.end - row.begin > 1],
+        )
+        _running.step = step
+        try:
+            logits = self._model(
+                input_ids=self._tensor(ids)[None],
+                position_ids=self._tensor(positions)[None],
+                use_cache=False,
+                logits_to_keep=self._tensor(sampled or [len(ids) - 1]),
+            ).logits
+        finally:
+            _running.step = None
+        return cast(torch.Tensor, logits[0].float())
+
+    def _tensor(self, values: list[int]) -> torch.Tensor:
+        return torch.tensor(values, device=self._device)
+
+
+def _runs(rows: list[Row]) -> list[Run]:
+    runs: list[Run] = []
+    for row in rows:
+        if runs and runs[-1].takes(row):
+            runs[-1].add(row)
+        else:
+            runs.append(Run([row]))
+    return runs
+
+
+def _attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """query [1, heads, tokens, key_dim], key and value [1, kv heads, tokens, dim]; returns
+    [1, tokens, heads, value_dim]."""
+    if (probe := getattr(_running, "probe", None)) is not None:
+        return probe(module, query, key, value, sliding_window=sliding_window, **kwargs), None
+    step: Step = _running.step
+    keys, values = step.cache.keys[module.layer_idx], step.cache.values[module.layer_idx]
+    keys.index_copy_(0, step.slots, key[0].transpose(0, 1).to(keys.dtype))
+    values.index_copy_(0, step.slots, value[0].transpose(0, 1).to(values.dtype))
+    rows = query[0].transpose(0, 1)  # [tokens, heads, key_dim]
+    if query.dtype != keys.dtype:
+        rows = rows.to(keys.dtype)
+    out = torch.empty(
+        (rows.shape[0], rows.shape[1], values.shape[-1]), dtype=query.dtype, device=query.device
+    )
+    for index, run in enumerate(step.decodes):
+        mask = step.decode_mask(index, sliding_window, rows)
+        _decode(run, rows, keys, values, mask, scaling, out)
+    for index, row in enumerate(step.prompts):
+        mask = step.prompt_mask(index, sliding_window, rows)
+        _prefill(row, rows, keys, values, mask, scaling, out)
+    return out[None], None
+
+
+def _decode(
+    run: Run,
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    out: torch.Tensor,
+) -> None:
+    """One query token per sequence. The heads of a KV group ride on the query axis, so KV is not repeated."""
+    begin, count = run.rows[0].begin, len(run.rows)
+    heads = keys.shape[1]
+    grouped = query[begin : begin + count].reshape(count, heads, -1, query.shape[-1])
+    attended = scaled_dot_product_attention(
+        grouped, _view(run, keys), _view(run, values), attn_mask=mask, scale=scaling
+    )
+    out[begin : begin + count] = attended.reshape(count, -1, out.shape[-1])
+
+
+def _prefill(
+    row: Row,
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    out: torch.Tensor,
+) -> None:
+    span = slice(row.start, row.start + row.length)
+    k, v = keys[span].transpose(0, 1)[None], values[span].transpose(0, 1)[None]
+    q = query[row.begin : row.end].transpose(0, 1)[None]
+    grouped = q.shape[1] != k.shape[1]
+    if grouped and q.device.type != "cpu":
+        # With a mask, CUDA's fused kernels do not group heads themselves (not run: no GPU was at hand).
+        k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for t in (k, v))
+        grouped = False
+    attended = scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=grouped
+    )
+    out[row.begin : row.end] = attended[0].transpose(0, 1)
+
+
+def _view(run: Run, memory: torch.Tensor) -> torch.Tensor:
+    """[rows, heads, length, dim] of the arena [slots, heads, dim], without a copy."""
+    slot, head, number = memory.stride()
+    shape = (len(run.rows), memory.shape[1], run.length, memory.shape[2])
+    return memory.as_strided(shape, (run.distance * slot, head, slot, number), run.rows[0].start * slot)
+
+
+def _additive(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return torch.zeros(seen.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen, -torch.inf)
+
+
+cast(Any, AttentionInterface).register(ATTENTION, _attention)

@@ -1,0 +1,206 @@
+"""Which tokens go through the model in the next step.
+
+Every running sequence that only misses its newest token is in every step (decode); what is left of the budget
+goes to prompts (prefill), a chunk at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inference.engines.packed.cache import KVCache
+from inference.engines.packed.request import Phase, Sequence
+from inference.errors import InferenceError
+
+#: What an answer of unknown length gets beyond its prompt at first, and each time it needs more (tokens).
+RESERVE = 512
+#: A prompt gets at least this many tokens of a step, however slow the model is.
+LEAST_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`count` tokens of `sequence` from position `begin` on."""
+
+    sequence: Sequence
+    begin: int
+    count: int
+
+    @property
+    def samples(self) -> bool:
+        """Whether the next token can be chosen after it."""
+        return self.begin + self.count == len(self.sequence.tokens)
+
+    @property
+    def tokens(self) -> list[int]:
+        return self.sequence.tokens[self.begin : self.begin + self.count]
+
+
+class Scheduler:
+    """`budget`: most tokens of one step; `slots`: most sequences that run at a time."""
+
+    def __init__(self, cache: KVCache, *, budget: int, slots: int) -> None:
+        self._pace = Pace()
+        self._cache, self._budget, self._slots = cache, budget, slots
+        self._waiting: list[Sequence] = []  # first come, first served among a user's own
+        self._running: list[Sequence] = []  # by admission
+        self.preempted = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting and not self._running
+
+    def add(self, sequence: Sequence) -> None:
+        self._waiting.append(sequence)
+
+    def everyone(self) -> list[Sequence]:
+        return [*self._running, *self._waiting]
+
+    def next(self) -> list[Chunk]:
+        """The chunks of the next step, decodes first and in the order of their KV; may be empty."""
+        self._admit()
+        self._make_room()
+        decoding = [s for s in self._running if s.missing == 1]
+        decoding.sort(key=lambda s: s.region.start if s.region else 0)
+        chunks = [Chunk(s, len(s.tokens) - 1, 1) for s in decoding]
+        prompts = [s for s in self._running if s.missing > 1]
+        return chunks + self._prefill(prompts, len(chunks))
+
+    def took(self, seconds: float, chunks: list[Chunk]) -> None:
+        """How long the step of `chunks` was."""
+        decoding = sum(chunk.count == 1 for chunk in chunks)
+        self._pace.took(seconds, sum(chunk.count for chunk in chunks) - decoding)
+
+    def release(self) -> None:
+        """Let go of those that ended or were cancelled; what they computed is kept for the next turn."""
+        for sequence in self.everyone():
+            if sequence.cancelled and sequence.phase is not Phase.ENDED:
+                sequence.finish("stopped")
+        for sequence in [s for s in self._running if s.phase is Phase.ENDED]:
+            self._running.remove(sequence)
+            if sequence.region is not None:
+                self._cache.keep(sequence.region)
+                sequence.region = None
+        self._waiting = [s for s in self._waiting if s.phase is Phase.WAITING]
+
+    def poisoned(self, sequence: Sequence) -> None:
+        """What it computed must not be used again."""
+        if sequence.region is not None:
+            self._cache.drop(sequence.region)
+            sequence.region = None
+
+    def _admit(self) -> None:
+        while self._waiting and len(self._running) < self._slots:
+            sequence = self._fairest()
+            if not self._place(sequence):
+                if self._running:
+                    return  # nobody overtakes: the first in the queue would wait for ever
+                self._cache.clear()
+                if not self._place(sequence):
+                    self._waiting.remove(sequence)
+                    sequence.fail(too_long(sequence, self._cache.size))
+                    continue
+            self._waiting.remove(sequence)
+            self._running.append(sequence)
+
+    def _fairest(self) -> Sequence:
+        """Of the user with the fewest running answers, the one that waits longest."""
+        running = Counter(s.user for s in self._running)
+        return min(self._waiting, key=lambda s: running[s.user])
+
+    def _place(self, sequence: Sequence) -> bool:
+        # The worst case where it is known: then the answer is never pre-empted for want of room.
+        need = sequence.worst_case
+        if sequence.params.max_tokens is None:
+            need = min(need, len(sequence.tokens) + RESERVE)
+        region = self._cache.place(sequence.tokens, need)
+        if region is not None:
+            sequence.placed(region)
+        return region is not None
+
+    def _make_room(self) -> None:
+        """Answers that outgrew their region get more; where there is none, the newest gives way."""
+        for sequence in list(self._running):
+            while sequence.region is not None and len(sequence.tokens) > sequence.region.capacity:
+                need = min(sequence.worst_case, len(sequence.tokens) + RESERVE)
+                if self._cache.grow(sequence.region, need):
+                    break
+                self._preempt(self._running[-1])
+
+    def _preempt(self, victim: Sequence) -> None:
+        """It is computed again later, as far as what it leaves is thrown out meanwhile."""
+        assert victim.region is not None
+        self._cache.keep(victim.region)
+        victim.region, victim.phase = None, Phase.WAITING
+        self._running.remove(victim)
+        self._waiting.insert(0, victim)
+        self.preempted += 1
+
+    def _prefill(self, prompts: list[Sequence], decoding: int) -> list[Chunk]:
+        left = min(self._budget - decoding, self._pace.room(decoding, len(prompts) + len(self._waiting)))
+        left = max(left, LEAST_CHUNK)
+        order = list(_in_turns(prompts))
+        chunks = []
+        for place, sequence in enumerate(order):
+            if left <= 0:
+                break
+            # A long prompt leaves half to those behind it.
+            most = left if place == len(order) - 1 else max(left // 2, LEAST_CHUNK)
+            count = min(sequence.missing, left if sequence.missing <= left else most)
+            chunks.append(Chunk(sequence, sequence.computed, count))
+            left -= count
+        return chunks
+
+
+class Pace:
+    """How long steps take here, to keep those who read from waiting for those who begin.
+
+    A step of decodes takes `base` seconds, each prompt token adds `per_token`; both are followed.
+    """
+
+    def __init__(self) -> None:
+        self._base = self._per_token = 0.0
+
+    def took(self, seconds: float, prompt_tokens: int) -> None:
+        if not prompt_tokens:
+            self._base = _follow(self._base, seconds)
+        elif seconds > self._base:
+            self._per_token = _follow(self._per_token, (seconds - self._base) / prompt_tokens)
+
+    def room(self, decoding: int, beginning: int) -> int:
+        """How many prompt tokens a step may carry beside `decoding` answers while `beginning` wait for their
+        first token: where one begins among many its prompt adds less than a step's own time, where many
+        begin and few run the prompts go first."""
+        if not decoding or not self._base or not self._per_token:
+            return 1 << 30
+        return int(0.8 * max(1.0, beginning / decoding) * self._base / self._per_token)
+
+
+def too_long(sequence: Sequence, limit: int) -> InferenceError:
+    message = f"The conversation has {len(sequence.tokens)} tokens, there is memory for {limit}."
+    return InferenceError("context_too_long", message, extra={"tokens": len(sequence.tokens), "limit": limit})
+
+
+def _follow(average: float, value: float) -> float:
+    return value if not average else 0.8 * average + 0.2 * value
+
+
+def _in_turns(prompts: list[Sequence]) -> Iterator[Sequence]:
+    """First come, first served, but each user's first prompt before anybody's second."""
+    ranks: Counter[str] = Counter()
+    ranked = []
+    for arrival, sequence in enumerate(prompts):
+        ranked.append((ranks[sequence.user], arrival))
+        ranks[sequence.user] += 1
+    for _, arrival in sorted(ranked):
+        yield prompts[arrival]
