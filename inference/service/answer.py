@@ -42,10 +42,10 @@ async def _typed(engine: Engine, request: GenerateRequest) -> AsyncGenerator[Eve
     async with aclosing(events):
         async for event in events:
             kind = event["kind"]
+            if not told and kind in ("raw", "logprobs"):
+                told = True
+                yield {"kind": "status", "phase": "generating"}
             if kind == "raw":
-                if not told:
-                    told = True
-                    yield {"kind": "status", "phase": "generating"}
                 for part in machine.feed(event["text"]):
                     yield part
             elif kind == "prompt":

@@ -37,8 +37,9 @@ def _read(body: str, tools: Tools) -> list[Call]:
 def _type(tools: Tools, name: str, parameter: str) -> Any:
     for tool in tools:
         if tool["function"]["name"] == name:
-            properties = (tool["function"].get("parameters") or {}).get("properties") or {}
-            return (properties.get(parameter) or {}).get("type")
+            properties = (tool["function"].get("parameters") or {}).get("properties")
+            schema = properties.get(parameter) if isinstance(properties, dict) else None
+            return schema.get("type") if isinstance(schema, dict) else None
     return None
 
 
