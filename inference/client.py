@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from inference.errors import InferenceError
-from inference.protocol import LAST_EVENTS, SILENCE_LIMIT, Event, Messages, ModelSpec
+from inference.protocol import LAST_EVENTS, SILENCE_LIMIT, Event, Messages, ModelSpec, Tools
 
 # A model may think for minutes, so there is no total timeout; heartbeats bound the silence instead.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10, sock_read=SILENCE_LIMIT)
@@ -75,6 +75,7 @@ class InferenceClient:
         prefix: str = "",
         user: str = "",
         request_id: str = "",
+        tools: Tools | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The typed events of one generation; the last is `finished` or `failed`.
 
@@ -91,6 +92,7 @@ class InferenceClient:
             "prefix": prefix,
             "user": user,
             "request_id": request_id,
+            "tools": tools or [],
         }
         async with aclosing(self._lines("POST", "/stream", body)) as batches:
             async for batch in batches:
@@ -116,13 +118,14 @@ class InferenceClient:
             async for _ in batches:
                 pass
 
+    async def pin(self, model: ModelSpec, pinned: bool) -> None:
+        """A pinned model leaves the memory only when it is unloaded by name. Does not load it; the server
+        forgets pins when it ends, `state` says which it knows."""
+        await self._json("POST", "/pin", {"model": model.id, "pinned": pinned})
+
     async def state(self) -> dict[str, Any]:
-        try:
-            async with self._session().get(self._base + "/state") as response:
-                await _raise_for_status(response)
-                return dict(orjson.loads(await response.read()))
-        except _GONE as error:
-            raise _unavailable(str(error)) from error
+        """`models` as `watch` gives them, `pins` (ids), `memory` (bytes per device: budget, held), `pid`."""
+        return await self._json("GET", "/state")
 
     async def watch(self) -> AsyncGenerator[Event, None]:
         """Changes of the models' states, from now on; first the states as they are."""
@@ -149,6 +152,15 @@ class InferenceClient:
             )
             self._sessions[loop] = session
         return session
+
+    async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = orjson.dumps(body) if body is not None else None
+        try:
+            async with self._session().request(method, self._base + path, data=data) as response:
+                await _raise_for_status(response)
+                return dict(orjson.loads(await response.read()))
+        except _GONE as error:
+            raise _unavailable(str(error)) from error
 
     async def _lines(
         self, method: str, path: str, body: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ class InferenceError(Exception):
     """`code` is for programs, `message` for people, `retryable` says whether the same may succeed later.
 
     Codes: model_not_found, invalid_request, unauthorized, context_too_long, out_of_memory, engine_died,
-    engine_error, unavailable, cannot_continue, load_failed, malformed_output, unloaded.
+    engine_error, unavailable, busy, cannot_continue, load_failed, malformed_output, unloaded.
     """
 
     def __init__(

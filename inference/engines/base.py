@@ -23,14 +23,18 @@ class Engine(Protocol):
 
     async def load(self, report: Report) -> dict[str, Any]:
         """Make ready, telling the progress 0..1. Returns info: device, dtype, context_length,
-        memory_bytes, capabilities, pid. Raises InferenceError."""
+        memory_bytes (all that it takes on its device), capabilities, pid, and slots where it knows how
+        many generations it does at a time. Raises InferenceError."""
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Event]: ...
 
     async def abort(self, request_id: str) -> None: ...
 
-    def stats(self) -> dict[str, Any]: ...
+    def stats(self) -> dict[str, Any]:
+        """`running`, and `steps` where each step is bounded: a count that stands still while something runs
+        means that the engine hangs."""
+        ...
 
     async def unload(self) -> None:
         """Free everything; running generations end with an error. May be called more than once."""
@@ -39,9 +43,11 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Mortal(Protocol):
-    """An engine that can end by itself, as a process does; `exited` is set once it has."""
+    """An engine that can end by itself, as a process does; `exited` is set once it has, and `why` may say
+    more than that."""
 
     exited: asyncio.Event
+    why: InferenceError | None
 
     async def unload(self) -> None: ...
 

@@ -114,7 +114,7 @@ class EchoEngine:
             "device": "cpu",
             "dtype": "text",
             "context_length": int(self._settings.get("context_length", 8192)),
-            "memory_bytes": 0,
+            "memory_bytes": int(self._settings.get("memory_bytes", 0)),
             "capabilities": {"continues": True, "reasoning": True, "tools": False},
         }
 

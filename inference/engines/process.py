@@ -46,6 +46,7 @@ class _Inbox:
 class ProcessEngine(asyncio.Protocol):
     def __init__(self, spec: ModelSpec) -> None:
         self.exited = asyncio.Event()
+        self.why: InferenceError | None = None
         self._spec = spec
         self._process: BaseProcess | None = None
         self._link: socket.socket | None = None

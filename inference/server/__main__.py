@@ -18,6 +18,7 @@ from inference.protocol import HEARTBEAT_EVERY
 from inference.server.address import close_socket, open_socket
 from inference.server.app import make_app
 from inference.service.manager import Manager
+from inference.service.memory import Memory, bytes_of
 
 log = logging.getLogger("inference.server")
 
@@ -43,11 +44,24 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--resident-models",
         type=int,
-        default=int(os.environ.get("HEARTH_RESIDENT_MODELS") or 1),
-        help="how many local models may be in memory at a time (HEARTH_RESIDENT_MODELS)",
+        default=int(os.environ.get("HEARTH_RESIDENT_MODELS") or 0),
+        help="how many local models may be in memory at a time (HEARTH_RESIDENT_MODELS; 0: bytes decide)",
+    )
+    parser.add_argument(
+        "--memory-limit",
+        type=_bytes,
+        default=os.environ.get("HEARTH_MEMORY_LIMIT") or None,
+        help="what all models together may take of the machine's memory, as 8GB (HEARTH_MEMORY_LIMIT)",
     )
     parser.add_argument("--cold", action="store_true", help="import torch only when a model needs it")
     return parser.parse_args(argv)
+
+
+def _bytes(text: str) -> int:
+    try:
+        return bytes_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _run(args: argparse.Namespace, secret: str | None) -> None:
@@ -67,7 +81,7 @@ async def _serve(args: argparse.Namespace, secret: str | None) -> None:
         with suppress(NotImplementedError):
             loop.add_signal_handler(signum, stopping.set)
     listener = open_socket(args.address, secret)
-    manager = Manager(resident_limit=max(1, args.resident_models))
+    manager = Manager(memory=Memory(args.memory_limit), resident_limit=max(0, args.resident_models))
     app = make_app(manager, secret=secret, heartbeat=args.heartbeat)
     # handler_cancellation: a client that goes ends its answer at once, also between two tokens.
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)

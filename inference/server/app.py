@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from inference.errors import InferenceError
-from inference.protocol import ROLES, Event, GenerateRequest, Messages, ModelSpec
+from inference.protocol import ROLES, Event, GenerateRequest, Messages, ModelSpec, Tools
 from inference.server.lines import Heartbeats, send_lines
 from inference.service.manager import Manager
 
@@ -30,6 +30,7 @@ def make_app(manager: Manager, *, secret: str | None = None, heartbeat: float) -
     app.router.add_post("/stream", service.stream)
     app.router.add_post("/load", service.load)
     app.router.add_post("/unload", service.unload)
+    app.router.add_post("/pin", service.pin)
     app.router.add_get("/state", service.state)
     app.router.add_get("/watch", service.watch)
     app.router.add_get("/healthz", service.healthz)
@@ -51,6 +52,7 @@ class _Service:
             params=_mapping(body, "params"),
             prefix=_text(body, "prefix"),
             user=_text(body, "user"),
+            tools=_tools(body),
         )
         return await send_lines(request, self._manager.stream(spec, generate), self._heartbeats)
 
@@ -67,9 +69,18 @@ class _Service:
 
         return await send_lines(request, events(), self._heartbeats)
 
+    async def pin(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        model, pinned = _text(body, "model"), body.get("pinned")
+        if not model or not isinstance(pinned, bool):
+            raise InferenceError("invalid_request", "A model's id and pinned (true or false) are expected.")
+        self._manager.pin(model, pinned)
+        return _json({"pins": self._manager.pins()})
+
     async def state(self, request: web.Request) -> web.Response:
         models = [{"id": line["model"], **line} for line in self._manager.board.lines()]
-        return _json({"pid": os.getpid(), "models": models})
+        memory = await self._manager.memory()
+        return _json({"pid": os.getpid(), "models": models, "pins": self._manager.pins(), "memory": memory})
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         return await send_lines(request, self._manager.board.watch(), self._heartbeats)
@@ -136,7 +147,34 @@ def _messages(body: dict[str, Any]) -> Messages:
             raise InferenceError("invalid_request", f"A message's role is one of {', '.join(sorted(ROLES))}.")
         if not isinstance(message.get("content"), str):
             raise InferenceError("invalid_request", "A message's content is a string.")
+        calls = message.get("tool_calls") or []
+        if not isinstance(calls, list) or not all(_is_call(call) for call in calls):
+            raise InferenceError("invalid_request", "A tool call has an id, a name and arguments.")
+        for key in ("tool_call_id", "name"):
+            _text(message, key)
     return messages
+
+
+def _is_call(call: Any) -> bool:
+    return (
+        isinstance(call, dict)
+        and isinstance(call.get("id"), str)
+        and isinstance(call.get("name"), str)
+        and isinstance(call.get("arguments"), dict)
+    )
+
+
+def _tools(body: dict[str, Any]) -> Tools:
+    tools = body.get("tools") or []
+    if not isinstance(tools, list):
+        raise InferenceError("invalid_request", "tools is not a list.")
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise InferenceError("invalid_request", "A tool is a function with a name.")
+        if not isinstance(function.get("parameters") or {}, dict):
+            raise InferenceError("invalid_request", "A tool's parameters are a JSON schema.")
+    return tools
 
 
 def _mapping(body: dict[str, Any], key: str) -> dict[str, Any]:

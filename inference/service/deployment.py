@@ -5,51 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from inference.engines.base import Engine
+from inference.engines.fit import Fit
 from inference.errors import InferenceError
 from inference.protocol import Event, ModelSpec
 from inference.service.queue import FairQueue
+from inference.service.ticket import Ticket
 
-DEFAULT_SLOTS = {"transformers": 4}
+DEFAULT_SLOTS = {"transformers": 32}
 MANY_SLOTS = 512
 
 
 class State(StrEnum):
     STOPPED = "stopped"
-    QUEUED = "queued"  # wants to load and waits for room, or for its back-off
+    QUEUED = "queued"  # wants to load and waits for room, for its turn, or for its back-off
     LOADING = "loading"
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
-
-
-class Ticket:
-    """One who waits for a model: to run an answer on it, or only until it is loaded."""
-
-    def __init__(self, user: str, purpose: Literal["run", "load"]) -> None:
-        self.user = user
-        self.purpose = purpose
-        self.engine: Engine | None = None
-        self.info: dict[str, Any] = {}
-        self.done = False
-        self.error: InferenceError | None = None
-        self.status: Event | None = None
-        self.changed = asyncio.Event()
-
-    def tell(self, status: Event) -> None:
-        if status != self.status:
-            self.status = status
-            self.changed.set()
-
-    def admit(self, engine: Engine, info: dict[str, Any]) -> None:
-        self.engine, self.info, self.done = engine, info, True
-        self.changed.set()
-
-    def fail(self, error: InferenceError) -> None:
-        self.error, self.done = error, True
-        self.changed.set()
 
 
 class Deployment:
@@ -61,32 +36,98 @@ class Deployment:
         self.info: dict[str, Any] = {}
         self.error: InferenceError | None = None
         self.progress: float | None = None
-        self.leaving = False
-        self.forget = False  # asked to be unloaded: not kept once stopped
-        self.evicting: list[str] = []
+        self.task: asyncio.Task[None] | None = None  # the load or the stop that is under way
+        # Who waits
         self.running: Counter[str] = Counter()
         self.queue: FairQueue[Ticket] = FairQueue()
+        self.later: FairQueue[Ticket] = FairQueue()  # came while it was leaving: for its next load
         self.loaders: list[Ticket] = []
+        # Memory
+        self.device: str | None = None  # where it holds memory that is counted; None: nowhere
+        self.plan: Fit | None = None  # what `planned` will take
+        self.planned: ModelSpec | None = None
+        self.planning = False
+        self.held = 0  # bytes: predicted, then measured
+        # Coming and going
+        self.turn = 0  # its place among those that wait to be loaded
+        self.evicting: list[str] = []  # names of those that leave for it
+        self.leaving = False
+        self.yields_to: Deployment | None = None  # for whom it leaves
+        self.forget = False  # asked to be unloaded: not kept once stopped
+        self.stopped: list[asyncio.Future[None]] = []
         self.last_used = 0.0
+        # Faults
+        self.revive = False  # was ready and died: is loaded again unasked
         self.failures = 0
         self.retry_at = 0.0
-        self.task: asyncio.Task[None] | None = None  # the load or the stop that is under way
-        self.stopped: list[asyncio.Future[None]] = []
+        self.ready_since = 0.0
 
     @property
     def slots(self) -> int:
-        return int(self.spec.settings.get("slots") or DEFAULT_SLOTS.get(self.spec.engine, MANY_SLOTS))
+        """The setting; else what the engine says it can do at a time."""
+        fallback = DEFAULT_SLOTS.get(self.spec.engine, MANY_SLOTS)
+        return int(self.spec.settings.get("slots") or self.info.get("slots") or fallback)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more would have to wait behind `queue_limit` others."""
+        limit = self.wanted.settings.get("queue_limit")
+        inside = self.running.total() + len(self.queue) + len(self.later)
+        return limit is not None and inside >= self.slots + int(limit)
+
+    @property
+    def is_asked_for(self) -> bool:
+        return bool(self.loaders or len(self.queue) or len(self.later))
 
     @property
     def is_wanted(self) -> bool:
-        return bool(self.loaders or len(self.queue))
+        return self.is_asked_for or self.revive
 
     @property
     def is_stale(self) -> bool:
         return not self.wanted.runs_like(self.spec)
 
+    @property
+    def is_planned(self) -> bool:
+        return self.planned is not None and self.wanted.runs_like(self.planned)
+
+    def join(self, ticket: Ticket) -> None:
+        """Stand in line. One who comes while the model leaves waits for its next load, so that those for
+        whom it leaves are not kept waiting for ever."""
+        if ticket.purpose == "load":
+            self.loaders.append(ticket)
+        else:
+            (self.later if self.leaving else self.queue).push(ticket.user, ticket)
+
+    def drop(self, ticket: Ticket) -> None:
+        if ticket in self.loaders:
+            self.loaders.remove(ticket)
+        self.queue.remove(ticket.user, ticket)
+        self.later.remove(ticket.user, ticket)
+
     def waiting(self) -> list[Ticket]:
-        return [*self.loaders, *self.queue.order(self.running)]
+        return [*self.loaders, *self.queue.order(self.running), *self.later.order(self.running)]
+
+    def fail_waiting(self, error: InferenceError) -> None:
+        for ticket in self.waiting():
+            self.drop(ticket)
+            ticket.fail(error)
+
+    def stay(self) -> None:
+        """It leaves no longer: it has left, or nobody needs its room any more."""
+        self.leaving, self.yields_to = False, None
+        for ticket in self.later.order(self.running):
+            self.later.remove(ticket.user, ticket)
+            self.queue.push(ticket.user, ticket)
+
+    def has_stopped(self) -> None:
+        self.stay()
+        if self.forget:
+            self.state, self.error = State.STOPPED, None
+        for future in self.stopped:
+            if not future.done():
+                future.set_result(None)
+        self.stopped.clear()
 
     def line(self) -> Event:
         """The model's line of /state and /watch."""
@@ -99,7 +140,7 @@ class Deployment:
             "state": self.state.value,
             "progress": self.progress if self.state is State.LOADING else None,
             "device": self.info.get("device") if loaded else None,
-            "memory_bytes": self.info.get("memory_bytes") if loaded else None,
+            "memory_bytes": (self.held or self.info.get("memory_bytes")) if loaded else None,
             "pid": self.engine.stats().get("pid") if self.engine else None,
             "context_length": self.info.get("context_length"),
             "capabilities": [
@@ -108,6 +149,6 @@ class Deployment:
                 if capabilities.get(key)
             ],
             "running": self.running.total(),
-            "waiting": len(self.queue),
+            "waiting": len(self.queue) + len(self.later),
             "error": {"code": self.error.code, "message": self.error.message} if self.error else None,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -11,21 +12,45 @@ class Resident:
     """A model that holds memory. `leaving`: it drains already; `settled`: loaded, so it can go."""
 
     model: str
+    bytes: int
     running: int
     last_used: float
     leaving: bool = False
     settled: bool = True
+    pinned: bool = False
 
 
-def to_evict(residents: Sequence[Resident], limit: int) -> list[str] | None:
-    """None when one more model fits now; else who is asked to leave for it, often nobody anew.
+def to_evict(
+    need: int, residents: Sequence[Resident], budget: int, limit: int = 0
+) -> list[str] | Literal["never"] | None:
+    """None when a model of `need` bytes fits now; "never" when not even an empty memory, pinned models aside,
+    is enough; else who is asked to leave for it, often nobody anew.
 
-    Idle ones go first, the least recently used before the others; a busy one ends its answers first.
-    A model that is still loading is not asked: whoever waits for it gets at least one answer.
+    `budget` is what all of them may take together (bytes), `limit` how many there may be (0: any number).
+    Idle ones go first, the least recently used before the others; a busy one ends its answers first. A
+    model that is still loading is not asked: whoever waits for it gets at least one answer.
     """
-    if len(residents) < limit:
+
+    def fits(others: Sequence[Resident]) -> bool:
+        taken = sum(resident.bytes for resident in others)
+        return taken + need <= budget and (not limit or len(others) < limit)
+
+    if fits(residents):
         return None
-    missing = len(residents) + 1 - limit - sum(r.leaving for r in residents)
-    can_go = [r for r in residents if r.settled and not r.leaving]
-    can_go.sort(key=lambda r: (r.running > 0, r.last_used))
-    return [r.model for r in can_go[: max(0, missing)]]
+    if not fits([resident for resident in residents if resident.pinned and not resident.leaving]):
+        return "never"
+    staying = [resident for resident in residents if not resident.leaving]
+    can_go = [resident for resident in staying if resident.settled and not resident.pinned]
+    can_go.sort(key=lambda resident: (resident.running > 0, resident.last_used))
+    victims: list[Resident] = []
+    for resident in can_go:
+        if fits(staying):
+            break
+        victims.append(resident)
+        staying.remove(resident)
+    # A later, larger one may have made the room of an earlier one needless.
+    for resident in reversed(victims):
+        if fits([*staying, resident]):
+            victims.remove(resident)
+            staying.append(resident)
+    return [resident.model for resident in victims]

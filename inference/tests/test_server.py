@@ -98,11 +98,14 @@ async def test_a_killed_child_is_noticed_and_the_answer_goes_on_where_it_was(ser
     assert (await server.model("echo"))["pid"] not in (pid, None)
 
 
-async def test_a_child_that_is_killed_while_idle_is_noticed_at_once(server: Server) -> None:
+async def test_a_child_that_is_killed_while_idle_is_noticed_at_once_and_comes_back(server: Server) -> None:
     await server.client.switch(echo())
-    os.kill((await server.model("echo"))["pid"], signal.SIGKILL)
-    line = await server.model_when("echo", lambda line: line["state"] == "stopped")
+    pid = (await server.model("echo"))["pid"]
+    os.kill(pid, signal.SIGKILL)
+    line = await server.model_when("echo", lambda line: line["state"] == "queued")
     assert line["error"]["code"] == "engine_died" and line["pid"] is None
+    line = await server.model_when("echo", lambda line: line["state"] == "ready")
+    assert line["pid"] not in (pid, None) and line["error"] is None
     assert await server.client.chat(HELLO) == "You said: Hello"
 
 
