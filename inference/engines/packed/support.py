@@ -83,7 +83,8 @@ def _probe(model: Any, config: Any, device: str) -> tuple[LayerShape, ...]:
     shapes: dict[int, LayerShape] = {}
 
     def look(module: Any, query: Any, key: Any, value: Any, **kwargs: Any) -> torch.Tensor:
-        odd = {name for name, given in kwargs.items() if given is not None} - runner.SERVED - runner.NEUTRAL
+        given = {name for name, value in kwargs.items() if value is not None and value is not False}
+        odd = given - runner.SERVED - runner.NEUTRAL
         if odd:
             raise _Refused(f"its attention takes {', '.join(sorted(odd))}")
         if not getattr(module, "is_causal", True):
