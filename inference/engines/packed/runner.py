@@ -123,8 +123,8 @@ class ModelRunner:
 
     @torch.inference_mode()
     def forward(self, chunks: Items[Chunk]) -> torch.Tensor:
-        """Runs `chunks` (decodes first) and writes their KV. Returns float32 logits [samples, vocabulary],
-        one row per chunk that samples, in their order; at least one row."""
+        """Runs `chunks`, those of one token first, and writes their KV. Returns float32 logits
+        [samples, vocabulary], one row per chunk that samples, in their order; at least one row."""
         ids: list[int] = []
         positions: list[int] = []
         slots: list[int] = []
@@ -191,19 +191,17 @@ def _attention(
     keys, values = step.cache.keys[module.layer_idx], step.cache.values[module.layer_idx]
     keys.index_copy_(0, step.slots, key[0].transpose(0, 1).to(keys.dtype))
     values.index_copy_(0, step.slots, value[0].transpose(0, 1).to(values.dtype))
-    rows = query[0].transpose(0, 1)  # [tokens, heads, key_dim]
-    if query.dtype != keys.dtype:
-        rows = rows.to(keys.dtype)
-    out = torch.empty(
-        (rows.shape[0], rows.shape[1], values.shape[-1]), dtype=query.dtype, device=query.device
-    )
-    for index, run in enumerate(step.decodes):
-        mask = step.decode_mask(index, sliding_window, rows)
-        _decode(run, rows, keys, values, mask, scaling, out)
-    for index, row in enumerate(step.prompts):
-        mask = step.prompt_mask(index, sliding_window, rows)
-        _prefill(row, rows, keys, values, mask, scaling, out)
-    return out[None], None
+    rows = query[0].transpose(0, 1).to(keys.dtype)  # [tokens, heads, key_dim]
+    parts = [
+        _decode(run, rows, keys, values, step.decode_mask(index, sliding_window, rows), scaling)
+        for index, run in enumerate(step.decodes)
+    ]
+    parts += [
+        _prefill(row, rows, keys, values, step.prompt_mask(index, sliding_window, rows), scaling)
+        for index, row in enumerate(step.prompts)
+    ]
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return out.to(query.dtype)[None], None
 
 
 def _decode(
@@ -213,16 +211,15 @@ def _decode(
     values: torch.Tensor,
     mask: torch.Tensor | None,
     scaling: float | None,
-    out: torch.Tensor,
-) -> None:
-    """One query token per sequence. The heads of a KV group ride on the query axis, so KV is not repeated."""
+) -> torch.Tensor:
+    """One query token per sequence; returns [sequences, heads, value_dim]. The heads of a KV group ride on
+    the query axis, so that KV is not repeated."""
     begin, count = run.rows[0].begin, len(run.rows)
-    heads = keys.shape[1]
-    grouped = query[begin : begin + count].reshape(count, heads, -1, query.shape[-1])
+    grouped = query[begin : begin + count].reshape(count, keys.shape[1], -1, query.shape[-1])
     attended = scaled_dot_product_attention(
         grouped, _view(run, keys), _view(run, values), attn_mask=mask, scale=scaling
     )
-    out[begin : begin + count] = attended.reshape(count, -1, out.shape[-1])
+    return attended.reshape(count, -1, values.shape[-1])
 
 
 def _prefill(
@@ -232,8 +229,8 @@ def _prefill(
     values: torch.Tensor,
     mask: torch.Tensor | None,
     scaling: float | None,
-    out: torch.Tensor,
-) -> None:
+) -> torch.Tensor:
+    """The tokens of one chunk; returns [tokens, heads, value_dim]."""
     span = slice(row.start, row.start + row.length)
     k, v = keys[span].transpose(0, 1)[None], values[span].transpose(0, 1)[None]
     q = query[row.begin : row.end].transpose(0, 1)[None]
@@ -245,7 +242,7 @@ def _prefill(
     attended = scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=grouped
     )
-    out[row.begin : row.end] = attended[0].transpose(0, 1)
+    return attended[0].transpose(0, 1)
 
 
 def _view(run: Run, memory: torch.Tensor) -> torch.Tensor:

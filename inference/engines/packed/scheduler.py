@@ -34,6 +34,12 @@ class Chunk:
         return self.begin + self.count == len(self.sequence.tokens)
 
     @property
+    def start(self) -> int:
+        """The slot where the KV of its sequence begins."""
+        assert self.sequence.region is not None
+        return self.sequence.region.start
+
+    @property
     def tokens(self) -> list[int]:
         return self.sequence.tokens[self.begin : self.begin + self.count]
 
@@ -61,20 +67,21 @@ class Scheduler:
         return not self._waiting and not self._running
 
     def add(self, sequence: Sequence) -> None:
-        self._waiting.append(sequence)
+        if len(sequence.transcript.ids) >= sequence.most:  # a prefix that is as long as the answer may be
+            sequence.finish("length")
+        else:
+            self._waiting.append(sequence)
 
     def everyone(self) -> list[Sequence]:
         return [*self._running, *self._waiting]
 
     def next(self) -> list[Chunk]:
-        """The chunks of the next step, decodes first and in the order of their KV; may be empty."""
+        """The chunks of the next step, those of one token first, in the order of their KV; may be empty."""
         self._admit()
         self._make_room()
-        decoding = [s for s in self._running if s.missing == 1]
-        decoding.sort(key=lambda s: s.region.start if s.region else 0)
-        chunks = [Chunk(s, len(s.tokens) - 1, 1) for s in decoding]
-        prompts = [s for s in self._running if s.missing > 1]
-        return chunks + self._prefill(prompts, len(chunks))
+        chunks = [Chunk(s, len(s.tokens) - 1, 1) for s in self._running if s.missing == 1]
+        chunks += self._prefill([s for s in self._running if s.missing > 1], len(chunks))
+        return sorted(chunks, key=lambda chunk: (chunk.count > 1, chunk.count == 1 and chunk.start))
 
     def took(self, seconds: float, chunks: list[Chunk]) -> None:
         """How long the step of `chunks` was."""
