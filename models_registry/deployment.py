@@ -25,23 +25,43 @@ def _device(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value) is not None
 
 
+def _seconds(low: float, high: float) -> Check:
+    return lambda value: type(value) in (int, float) and low <= value <= high
+
+
+# What the model service asks of any model that it runs in a process of its own.
+_PROCESS: dict[str, Check] = {
+    "keep_alive": _seconds(0, 31_536_000),
+    "queue_limit": _whole(0, 1_000_000),
+    "memory_limit_bytes": _whole(1, 1 << 50),
+    "stall_limit": _seconds(0.1, 86_400),
+    "spin_limit": _seconds(0.1, 86_400),
+}
 _LOCAL: dict[str, Check] = {
+    **_PROCESS,
     "slots": _whole(1, 1024),
     "context_length": _whole(16, 16_777_216),
     "threads": _whole(1, 1024),
     "device": _device,
-    "dtype": _one_of("auto", "float32", "bfloat16", "float16"),
+    "dtype": _one_of("auto", "float32", "bfloat16", "float16", "int8"),
+    "kv_tokens": _whole(16, 1 << 40),
+    "kv_dtype": _one_of("auto", "float32", "bfloat16", "float16"),
+    "step_tokens": _whole(1, 1_000_000),
+    "packed": lambda value: isinstance(value, bool),
 }
 _REMOTE: dict[str, Check] = {
     "slots": _whole(1, 4096),
     "context_length": _LOCAL["context_length"],
     "silence_limit": _whole(1, 86_400),
+    "queue_limit": _PROCESS["queue_limit"],
 }
 _ECHO: dict[str, Check] = {
+    **_PROCESS,
     "slots": _whole(1, 4096),
     "context_length": _LOCAL["context_length"],
     "inline": lambda value: isinstance(value, bool),
     "load_ms": _whole(0, 600_000),
+    "memory_bytes": _whole(0, 1 << 50),
     "load_fault": lambda value: isinstance(value, str | bool),
 }
 _KNOWN = {"transformers": _LOCAL, "openai": _REMOTE, "echo": _ECHO}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,6 +11,12 @@ from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 
 Report = Callable[[float], None]
+# What torch, the C++ library and the kernel say when an allocation fails; none of them has its own class.
+_NO_MEMORY = re.compile(
+    r"out of memory|not enough memory|can.?t allocate memory|cannot allocate memory|bad_alloc"
+    r"|can't start new thread",
+    re.IGNORECASE,
+)
 
 
 class Engine(Protocol):
@@ -50,6 +57,17 @@ class Mortal(Protocol):
     why: InferenceError | None
 
     async def unload(self) -> None: ...
+
+
+def as_failure(error: Exception, code: str, *, retryable: bool = False) -> InferenceError:
+    """`error` as one of ours: `code`, unless it is one already or it was the memory that was not enough.
+    `retryable`: whether memory that was not enough may be enough later."""
+    if isinstance(error, InferenceError):
+        return error
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        return InferenceError("out_of_memory", "The memory is not enough.", retryable)
+    return InferenceError(code, text)
 
 
 def create_local(spec: ModelSpec) -> Engine:

@@ -3,6 +3,7 @@
 In:   {"op": "generate", "n", "request"} | {"op": "abort", "n"}
 Out:  {"op": "progress", "value"} | {"op": "ready", "info"} | {"op": "failed", "event"}
       {"op": "events", "n", "events": [...]}, the last of a generation being {"kind": "end"}
+      {"op": "pulse", "stats"} about once a second: the loop is alive, and what the engine does
 The socket is the child's life: when the manager is gone, so is the child.
 """
 
@@ -16,16 +17,20 @@ import signal
 import socket
 import sys
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
-from inference.engines.base import Engine, create_local
+from inference.engines.base import Engine, as_failure, create_local
+from inference.engines.watchdog import pulse_every
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 
 log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
+# The web process goes first where they share a processor.
+_NICE = 5
 
 
 def main(link: socket.socket, spec: bytes) -> None:
@@ -34,7 +39,12 @@ def main(link: socket.socket, spec: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    asyncio.run(_serve(link, ModelSpec.from_dict(orjson.loads(spec))))
+    model = ModelSpec.from_dict(orjson.loads(spec))
+    if model.engine != "echo" and hasattr(os, "nice"):
+        os.nice(_NICE)
+    if limit := int(model.settings.get("memory_limit_bytes") or 0):
+        _limit_memory(limit)
+    asyncio.run(_serve(link, model))
 
 
 def _die_with_parent() -> None:
@@ -42,6 +52,20 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _limit_memory(limit: int) -> None:
+    """No more than `limit` bytes beside what is mapped now: torch alone maps gigabytes that it never touches.
+    Linux only. Mapped files and the stacks of threads count, too."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        log.warning("memory_limit_bytes is not possible on this system")
+        return
+    most = limit + pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 async def _serve(link: socket.socket, spec: ModelSpec) -> None:
@@ -52,18 +76,18 @@ async def _serve(link: socket.socket, spec: ModelSpec) -> None:
         await loop.create_unix_connection(lambda: child, sock=link)
     else:
         await loop.create_connection(lambda: child, sock=link)
+    pulse = loop.create_task(child.pulse(pulse_every(spec.settings)))
     try:
         engine = create_local(spec)
         info = await engine.load(lambda value: child.send({"op": "progress", "value": value}))
     except Exception as error:
         if not isinstance(error, InferenceError):
             log.exception("loading failed")
-            error = InferenceError("load_failed", f"{type(error).__name__}: {error}")
-        child.send({"op": "failed", "event": error.to_event()})
+        child.send({"op": "failed", "event": as_failure(error, "load_failed").to_event()})
     else:
         child.engine = engine
         child.send({"op": "ready", "info": info})
-    await asyncio.Event().wait()
+    await pulse
 
 
 class Child(asyncio.Protocol):
@@ -79,6 +103,17 @@ class Child(asyncio.Protocol):
     def send(self, line: dict[str, Any]) -> None:
         if self._transport is not None:
             self._transport.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    async def pulse(self, every: float) -> None:
+        """Signs of life, for ever."""
+        while True:
+            try:
+                stats = self.engine.stats() if self.engine is not None else {}
+            except Exception:
+                log.exception("the engine cannot say what it does")
+                stats = {}
+            self.send({"op": "pulse", "stats": stats})
+            await asyncio.sleep(every)
 
     # asyncio.Protocol
 
@@ -119,11 +154,10 @@ class Child(asyncio.Protocol):
                     self._put(number, event)
                     if not self._writable.is_set():
                         await self._writable.wait()
-        except InferenceError as error:
-            self._put(number, error.to_event())
         except Exception as error:
-            log.exception("an answer failed")
-            self._put(number, InferenceError("engine_error", f"{type(error).__name__}: {error}").to_event())
+            if not isinstance(error, InferenceError):
+                log.exception("an answer failed")
+            self._put(number, as_failure(error, "engine_error", retryable=True).to_event())
         finally:
             del self._tasks[number]
             self._put(number, {"kind": "end"})
@@ -141,5 +175,8 @@ class Child(asyncio.Protocol):
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, {}
-        for number, events in pending.items():
-            self.send({"op": "events", "n": number, "events": events})
+        try:
+            for number, events in pending.items():
+                self.send({"op": "events", "n": number, "events": events})
+        except MemoryError:
+            os._exit(1)  # whoever waits for the lost lines would wait for ever; so they are told

@@ -1,7 +1,7 @@
 """A scripted model with settable speed and faults: the fake of every test and the engine of load tests.
 
 script: text, tokens, seed, delay_ms (20), first_delay_ms (0), reasoning, fault ("die" | "hang" | "error" |
-"malformed"), fault_at (token index), fault_always. ``params["echo"]`` overrides it per request.
+"malformed" | "memory"), fault_at (token index), fault_always. ``params["echo"]`` overrides it per request.
 """
 
 from __future__ import annotations
@@ -100,13 +100,15 @@ class EchoEngine:
         self._script: dict[str, Any] = dict(spec.source.get("script") or {})
         self._inline = bool(spec.settings.get("inline"))
         self._settings = spec.settings
-        self._running = 0
+        self._running = self._steps = 0
 
     async def load(self, report: Report) -> dict[str, Any]:
         steps = 5
         for step in range(steps):
             report(step / steps)
             await asyncio.sleep(float(self._settings.get("load_ms", 0)) / 1000 / steps)
+        if self._settings.get("load_fault") == "memory":
+            raise MemoryError
         if self._settings.get("load_fault"):
             raise InferenceError("load_failed", "The script says that loading fails.")
         report(1.0)
@@ -147,6 +149,7 @@ class EchoEngine:
                 elif index % 32 == 31:
                     await asyncio.sleep(0)
                 first = first or time.perf_counter()
+                self._steps += 1
                 yield {"kind": "raw", "text": token}
             spent = time.perf_counter() - entered
             prompt = sum(len(_TOKEN.findall(m.get("content", ""))) for m in request.messages)
@@ -165,6 +168,8 @@ class EchoEngine:
     async def _fail(self, fault: str) -> Event:
         if fault == "malformed":
             return {"kind": "scrambled"}
+        if fault == "memory":
+            bytearray(1 << 40)  # more than memory_limit_bytes, and more than any machine has
         if fault == "hang":
             await asyncio.Event().wait()
         if fault == "die":
@@ -177,7 +182,7 @@ class EchoEngine:
         """Nothing runs outside the iterator."""
 
     def stats(self) -> dict[str, Any]:
-        return {"running": self._running}
+        return {"running": self._running, "steps": self._steps}
 
     async def unload(self) -> None:
         """Nothing is held."""

@@ -14,6 +14,7 @@ import orjson
 
 from inference.engines import warm
 from inference.engines.base import Report
+from inference.engines.watchdog import Watchdog, oom_kills
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 
@@ -56,6 +57,10 @@ class ProcessEngine(asyncio.Protocol):
         self._rest = b""
         self._numbers = count(1)
         self._answers: dict[int, _Inbox] = {}
+        self._watchdog = Watchdog(spec.settings)
+        self._stats: dict[str, Any] = {}  # of the last pulse
+        self._oom_kills = oom_kills()
+        self._alarm: asyncio.TimerHandle | None = None
 
     # Engine
 
@@ -67,18 +72,19 @@ class ProcessEngine(asyncio.Protocol):
         # Aside: it waits until the warm parent has done its imports.
         await asyncio.to_thread(self._start, theirs)
         if self._link is None:
-            raise _died()
+            raise self.why or died()
         if self._link.family == getattr(socket, "AF_UNIX", None):
             await loop.create_unix_connection(lambda: self, sock=self._link)
         else:
             await loop.create_connection(lambda: self, sock=self._link)
         info = await self._ready
+        self._watchdog.ready = True
         return {**info, "pid": self._process.pid if self._process else None}
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         number, inbox = next(self._numbers), _Inbox()
         if self._transport is None or self.exited.is_set():
-            raise _died()
+            raise self.why or died()
         self._answers[number] = inbox
         self._send({"op": "generate", "n": number, "request": request.to_dict()})
         try:
@@ -96,9 +102,11 @@ class ProcessEngine(asyncio.Protocol):
         """Closing the iterator of `generate` aborts."""
 
     def stats(self) -> dict[str, Any]:
-        return {"running": len(self._answers), "pid": self._process.pid if self._process else None}
+        pid = self._process.pid if self._process else None
+        return {**self._stats, "running": len(self._answers), "pid": pid}
 
     async def unload(self) -> None:
+        self.why = self.why or died()
         if self._transport is not None:
             self._transport.abort()
         elif self._link is not None:
@@ -117,12 +125,16 @@ class ProcessEngine(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.why is None and oom_kills() != self._oom_kills:
+            self.why = InferenceError("out_of_memory", "The model's process ended: no memory was left.", True)
         self._lost()
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
+        self._watchdog.heard()
         try:
             for line in lines:
                 self._received(orjson.loads(line))
@@ -152,6 +164,10 @@ class ProcessEngine(asyncio.Protocol):
             inbox = self._answers.get(line["n"])
             if inbox is not None:
                 inbox.put(line["events"])
+        elif op == "pulse":
+            self._stats = line["stats"]
+            self._watchdog.heard(self._stats)
+            self._oom_kills = oom_kills()
         elif op == "progress":
             self._report(float(line["value"]))
         elif self._ready is not None and not self._ready.done():
@@ -159,6 +175,21 @@ class ProcessEngine(asyncio.Protocol):
                 self._ready.set_result(line["info"])
             else:
                 self._ready.set_exception(InferenceError.from_event(line["event"]))
+
+    def _watch(self) -> None:
+        """Look after the child now and then, until it ends."""
+        if self.exited.is_set():
+            return
+        complaint = self._watchdog.look()
+        if complaint is None:
+            self._alarm = asyncio.get_running_loop().call_later(self._watchdog.every, self._watch)
+            return
+        self.why = InferenceError("engine_died", complaint, True)
+        if self._process is not None:
+            self._process.kill()  # also one that is stopped or hangs inside a library
+        if self._transport is not None:
+            self._transport.abort()
+        self._lost()
 
     def _send(self, line: dict[str, Any]) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -179,13 +210,16 @@ class ProcessEngine(asyncio.Protocol):
 
     def _lost(self) -> None:
         self.exited.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        error = self.why or died()
         if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(_died())
+            self._ready.set_exception(error)
             self._ready.exception()  # nobody may be waiting for it any more
         for inbox in self._answers.values():
             if not inbox.ended:
-                inbox.put([_died().to_event(), {"kind": "end"}])
+                inbox.put([error.to_event(), {"kind": "end"}])
 
 
-def _died() -> InferenceError:
+def died() -> InferenceError:
     return InferenceError("engine_died", "The model's process ended.", True)
