@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 from tokenizers import Tokenizer
@@ -35,7 +35,7 @@ class Stream(Protocol):
         """What is held, without half a character at its end."""
 
     def fits(self, token: int, wanted: bytes) -> bool:
-        """Whether the text after the settled one, with `token` added, begins like `wanted` or goes beyond it."""
+        """Whether what is not settled, with `token` added, begins like `wanted` or goes beyond it."""
 
 
 class Codec:
@@ -53,6 +53,8 @@ class Codec:
         self.byte_level, self.byte_fallback = kinds == ["ByteLevel"], "ByteFallback" in kinds
         self._bytes: dict[int, bytes] = {}
         self._opener = self._find_opener()
+        names = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+        self._control = re.compile(f"({'|'.join(map(re.escape, names))})") if names else None
 
     @classmethod
     def of(cls, tokenizer: Any) -> Codec:
@@ -76,17 +78,27 @@ class Codec:
                 inside = True
         return ids
 
+    def pieces(self, text: str, plain: Iterable[str] = ()) -> list[str]:
+        """`text` cut so that encoding adds nothing to it, and that the names in `plain` stay text."""
+        pieces = [text]
+        if names := "|".join(map(re.escape, plain)):
+            cuts = [match.start() + 1 for match in re.finditer(f"(?={names})", text)]
+            pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        if self.adds_space and self._control:  # such tokenizers may add a space after each control token
+            pieces = [part for piece in pieces for part in self._control.split(piece)]
+        return pieces
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of all `ids` at once, control tokens included."""
         return str(self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)) if ids else ""
 
     def stream(self) -> Stream:
         if self.byte_level:
-            return _ByteStream(self.bytes_of)
-        return _WindowStream(self.decode, self.bytes_of, patient=not self.byte_fallback)
+            return _ByteStream(self)
+        return _WindowStream(self)
 
     def byte_token(self, byte: int) -> list[int]:
-        """The token of one byte, for a character that the vocabulary has no token for; empty: there is none."""
+        """The token of one byte, to spell what the vocabulary has no token for; empty: there is none."""
         if not self._backend:
             return []
         name = _LETTERS[byte] if self.byte_level else f"<0x{byte:02X}>"
@@ -141,8 +153,8 @@ class Codec:
 class _ByteStream:
     """Byte-level vocabularies: each token is bytes, the answer is their UTF-8."""
 
-    def __init__(self, spelled: Callable[[int], bytes]) -> None:
-        self._spelled = spelled
+    def __init__(self, codec: Codec) -> None:
+        self._spelled = codec.bytes_of
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self.pending, self.made = False, b""
 
@@ -164,12 +176,11 @@ class _WindowStream:
     """Any decoder: decodes the new tokens after those of the step before, whose text is known.
 
     A run of byte tokens is held until it ends: decoders turn the whole run into U+FFFD when one of its bytes
-    is wrong. `patient`: the decoder is unknown, so U+FFFD at the end is waited on for a few tokens."""
+    is wrong. Where a decoder knows no byte tokens, U+FFFD at the end is waited on for a few tokens."""
 
-    def __init__(
-        self, decode: Callable[[Sequence[int]], str], byte: Callable[[int], bytes], patient: bool
-    ) -> None:
-        self._decode, self._byte, self._patient = decode, byte, patient
+    def __init__(self, codec: Codec) -> None:
+        self._decode, self._name, self._byte = codec.decode, codec.name, codec.bytes_of
+        self._patient = not codec.byte_fallback
         self._before: list[int] = []
         self._before_text = ""
         self._held: list[int] = []
@@ -179,6 +190,8 @@ class _WindowStream:
         if byte := self._byte(token):
             self._held.append(token)
             self.pending, self.made = True, self.made + byte
+            return ""
+        if not self._name(token):  # an id that the vocabulary has no token for does not end a run
             return ""
         tokens = [*self._held, token]
         text = self._after(tokens)
@@ -200,11 +213,14 @@ class _WindowStream:
     def fits(self, token: int, wanted: bytes) -> bool:
         if byte := self._byte(token):
             return _agree(self.made + byte, wanted)
+        if not self._name(token):
+            return False
         text = self._after([*self._held, token])
         if self._patient and not self.made:
             text = text.rstrip(_HALF)
             return _agree(text.encode(), wanted) and (bool(text) or not self.pending)
-        return bool(text) and _agree(text.encode(), wanted)
+        # The first token may be a space that is left out at the begin; later, one without text leads nowhere.
+        return (bool(text) or not self._before) and _agree(text.encode(), wanted)
 
     def _after(self, tokens: list[int]) -> str:
         return self._decode([*self._before, *tokens])[len(self._before_text) :]

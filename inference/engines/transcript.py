@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ _HEAL = 4  # tokens at the end of a prefix that are made again: the text may end
 
 
 class Transcript:
-    """The text is what decoding all ids at once gives, without `ends` and without half a character at its end.
+    """The text is what decoding all ids at once gives, without `ends` and half a character at its end.
 
     `ids` are the answer's tokens so far, ends included; the first `kept` stand for the begin of `prefix`. The
     rest of the prefix is made again by the model (`healing`), token by token that `accepts`. Appending costs
@@ -73,7 +72,8 @@ class Transcript:
         return self._hand_out(self._beyond(text))
 
     def finish(self) -> str:
-        """What was held back. Half a character is left out: going on from the text makes it whole."""
+        """What was held back; a stop string may still be found in it. Half a character is left
+        out: going on from the text makes it whole."""
         rest = self._stream.rest()
         if self._wanted and not rest.encode().startswith(self._wanted):
             return ""
@@ -108,12 +108,7 @@ class Transcript:
 
     def _encode(self, text: str, inside: bool) -> list[int]:
         """Control tokens' names become those tokens; not an end's: the text would have ended there."""
-        pieces = [text]
-        if self._names:
-            names = "|".join(map(re.escape, self._names))
-            cuts = [match.start() + 1 for match in re.finditer(f"(?={names})", text)]
-            pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-        return self._codec.encode(pieces, inside)
+        return self._codec.encode(self._codec.pieces(text, self._names), inside)
 
     def _beyond(self, text: str) -> str:
         if not self._wanted:
