@@ -67,7 +67,7 @@ class Server:
             )
         return began
 
-    async def ready(self, http: aiohttp.ClientSession, within: float = 400) -> None:
+    async def ready(self, http: aiohttp.ClientSession, within: float = 900) -> None:
         until = time.monotonic() + within
         while time.monotonic() < until and self._process is not None and self._process.poll() is None:
             try:
