@@ -55,7 +55,7 @@ async def until(stream: asyncio.StreamReader | None, text: str) -> str:
 async def ended(process: Process, said: bytes = b"") -> tuple[str, str]:
     async with asyncio.timeout(60):
         out, err = await process.communicate(said or None)
-    return out.decode(), err.decode()
+    return (out or b"").decode(), (err or b"").decode()
 
 
 async def test_chat_answers_keeps_the_history_and_leaves(run: Run, model: str) -> None:
@@ -99,7 +99,9 @@ async def test_serve_prints_a_curl_that_works(run: Run, model: str) -> None:
     process = await run("serve", model, "--port", "0")
     line = await until(process.stdout, "\n")
     assert line.startswith("curl -N http://127.0.0.1:")
-    curl = await asyncio.create_subprocess_shell(line, stdout=asyncio.subprocess.PIPE)
+    curl = await asyncio.create_subprocess_shell(
+        line.replace("curl", "curl -s"), stdout=asyncio.subprocess.PIPE
+    )
     out, _ = await ended(curl)
     events = [orjson.loads(event) for event in out.splitlines()]
     assert events[-1]["kind"] == "finished" and any(event["kind"] == "text" for event in events)
