@@ -49,13 +49,15 @@ class Loaded:
         scheduler = Scheduler(memory, budget=budget, slots=slots)
         return EngineLoop(scheduler, ModelRunner(self.model, memory, "cpu"), str)
 
-    def sequence(self, prompt: list[int], max_tokens: int, *, prefix: str = "", **params: Any) -> Any:
+    def sequence(
+        self, prompt: list[int], max_tokens: int, *, prefix: str = "", limit: int = 512, **params: Any
+    ) -> Any:
         chosen = SamplingParams(max_tokens=max_tokens, **{"temperature": 0.0, "ignore_eos": True, **params})
         events: list[Event] = []
         transcript = Transcript(self.tokenizer, frozenset(), prefix)
         made: Any = Sequence(
             id="s", user=str(len(prompt) % 3), prompt=list(prompt), params=chosen, ends=frozenset(),
-            transcript=transcript, row=SamplerRow(chosen, prompt), limit=512, tell=events.append,
+            transcript=transcript, row=SamplerRow(chosen, prompt), limit=limit, tell=events.append,
         )  # fmt: skip
         made.events = events
         return made
