@@ -30,8 +30,8 @@ class Engine(Protocol):
 
     async def load(self, report: Report) -> dict[str, Any]:
         """Make ready, telling the progress 0..1. Returns info: device, dtype, context_length,
-        memory_bytes (all that it takes on its device), capabilities, pid, and slots where it knows how
-        many generations it does at a time. Raises InferenceError."""
+        memory_bytes (of the weights; how large its KV cache may be was decided by the setting
+        `kv_tokens`), capabilities, pid, and slots where it knows how many generations it does at a time. Raises InferenceError."""
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Event]: ...

@@ -34,12 +34,12 @@ class Watchdog:
         self._silent = self._still = 0  # looks since something came, and since the engine made a step
 
     def heard(self, stats: Mapping[str, Any] | None = None) -> None:
-        """Something came from the process; `stats` are those of a pulse: `running`, `steps`."""
+        """Something came from the process; `stats` are those of a pulse: `running`, `waiting`, `steps`."""
         self._silent = 0
         if stats is None:
             return
         steps = stats.get("steps")
-        self._works = bool(stats.get("running")) and steps is not None
+        self._works = bool(stats.get("running") or stats.get("waiting")) and steps is not None
         if not self._works or steps != self._steps:
             self._still = 0
         self._steps = steps

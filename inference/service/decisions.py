@@ -122,11 +122,11 @@ class Decisions:
             return
         if not self._is_its_turn(model):
             return
-        need, tokens = self._need(model, model.device)
+        need, kv_tokens = self._need(model, model.device)
         verdict = to_evict(need, self._residents(model.device), self._budget(model), self._resident_limit)
         if verdict is None:
             model.held = need
-            self.work.load(model, {"kv_tokens": tokens} if tokens else {})
+            self._load(model, model.device, kv_tokens)
         elif verdict == "never":
             self._refuse(model, need)
         elif model.is_asked_for:
@@ -134,6 +134,16 @@ class Decisions:
         else:
             # It died and would come back unasked: not at another model's cost.
             model.revive, model.state = False, State.STOPPED
+
+    def _load(self, model: Deployment, device: str, kv_tokens: int) -> None:
+        settings: dict[str, Any] = {}
+        model.granted = 0
+        if kv_tokens and model.plan is not None:
+            settings["kv_tokens"] = kv_tokens
+            model.granted = kv_tokens * model.plan.kv_per_token
+        if device.startswith("cuda"):
+            settings["device"] = device  # the card for which the room was made
+        self.work.load(model, settings)
 
     def _is_its_turn(self, model: Deployment) -> bool:
         """One load per device at a time, in the order in which they were asked for."""

@@ -48,6 +48,7 @@ class Deployment:
         self.planned: ModelSpec | None = None
         self.planning = False
         self.held = 0  # bytes: predicted, then measured
+        self.granted = 0  # of them, what its KV cache may take
         # Coming and going
         self.turn = 0  # its place among those that wait to be loaded
         self.evicting: list[str] = []  # names of those that leave for it

@@ -52,16 +52,22 @@ class Memory:
             return None
         if spec.engine == "echo":
             return "cpu" if spec.settings.get("memory_bytes") else None
-        asked = str(spec.settings.get("device") or "auto")
-        if asked == "auto":
-            asked = "cuda" if _gpus() else "cpu"
-        return "cuda:0" if asked == "cuda" else asked
+        asked = _asked(spec)
+        cards = [f"cuda:{index}" for index in range(len(_gpus()))]
+        if not cards or asked not in ("auto", "cuda"):
+            return "cpu" if asked == "auto" else asked
+        return max(cards, key=self.free)
 
-    def plan(self, spec: ModelSpec, device: str) -> fit.Fit:
-        """Raises InferenceError("model_not_found")."""
+    def plan(self, spec: ModelSpec, device: str) -> fit.Fit | None:
+        """None for a model that is larger than any card and may lie on several: it is not counted.
+        Raises InferenceError("model_not_found")."""
         if spec.engine == "echo":
             return fit.Fit(int(spec.settings["memory_bytes"]), 0, 0, 0, 0)
-        return fit.read(Path(str(spec.source.get("path", ""))), spec.settings, device)
+        plan = fit.read(Path(str(spec.source.get("path", ""))), spec.settings, device)
+        if device == "cpu" or _asked(spec) not in ("auto", "cuda") or len(_gpus()) < 2:
+            return plan
+        largest = max(int(_gpu(f"cuda:{index}").total) for index in range(len(_gpus())))
+        return plan if plan.total(plan.least_tokens) <= largest else None
 
     def budget(self, device: str, pids: Iterable[int], held: int) -> int:
         """What all models together may take of `device`: what is free, and what they hold already. `pids` are
@@ -97,6 +103,10 @@ class Memory:
                     return False
         # The end of a process gives back the machine's memory; a GPU's driver may come a little later.
         return device == "cpu" or self.free(device) >= before + held // 2
+
+
+def _asked(spec: ModelSpec) -> str:
+    return str(spec.settings.get("device") or "auto")
 
 
 def _cgroup_free() -> int | None:

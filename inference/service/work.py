@@ -77,6 +77,8 @@ class Work:
             plan = await self._aside(self._memory.plan, spec, model.device)
             await self.look(model.device)
             model.plan, model.planned = plan, spec
+            if plan is None:
+                model.device = None
         except InferenceError as error:
             self._failed(model, error)
         except Exception as error:
@@ -94,10 +96,10 @@ class Work:
     # Loading
 
     def load(self, model: Deployment, settings: dict[str, Any]) -> None:
-        """`settings`: what was decided about the model beside its own ones."""
+        """`settings`: what was decided about the model, over its own ones."""
         model.spec, model.evicting, model.error, model.forget = model.wanted, [], None, False
         model.state, model.progress = State.LOADING, 0.0
-        spec = replace(model.spec, settings={**settings, **model.spec.settings})
+        spec = replace(model.spec, settings={**model.spec.settings, **settings})
         model.task = self._run(self._load(model, spec))
 
     async def _load(self, model: Deployment, spec: ModelSpec) -> None:
@@ -136,7 +138,7 @@ class Work:
         if model.device is not None:
             device = str(model.info.get("device") or model.device)
             model.device = "cuda:0" if device == "cuda" else device
-            model.held = int(model.info.get("memory_bytes") or model.held)
+            model.held = model.granted + int(model.info.get("memory_bytes") or model.held - model.granted)
             self._run(self._measure(model, engine))
         if isinstance(engine, Mortal):
             self._run(self._watch_exit(model, engine, engine))

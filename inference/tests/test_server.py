@@ -219,13 +219,43 @@ async def test_each_client_error_has_the_one_shape(server: Server) -> None:
     path = server.client.address.removeprefix("unix:")
     bodies: list[Any] = [b"{", b"[]", b"{}", b'{"model": {"id": "a", "engine": "echo"}, "messages": "x"}']
     bodies.append(b'{"model": {"id": "a", "engine": "echo"}, "messages": [{"role": "boss", "content": "x"}]}')
+    asked = (
+        b'{"model": {"id": "a", "engine": "echo"}, "messages": [{"role": "assistant", "content": "x"%s}]%s}'
+    )
+    bodies += [asked % (b"", b', "tools": {}'), asked % (b"", b', "tools": [{"type": "function"}]')]
+    bodies.append(asked % (b', "tool_calls": [{"name": "f", "arguments": "{}"}]', b""))
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session:
         for body in bodies:
             async with session.post("http://x/stream", data=body) as response:
                 assert response.status == 400
                 assert (await response.json())["error"]["code"] == "invalid_request"
+        for body in (b"{}", b'{"model": "a"}', b'{"model": "a", "pinned": "yes"}'):
+            async with session.post("http://x/pin", data=body) as response:
+                assert response.status == 400
         async with session.get("http://x/nothing") as response:
             assert response.status == 404 and "error" in await response.json()
+
+
+async def test_tools_and_calls_reach_the_model(server: Server) -> None:
+    call = {"id": "1", "name": "clock", "arguments": {"zone": "UTC"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "What time is it?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "noon", "tool_call_id": "1", "name": "clock"},
+    ]
+    tools = [{"type": "function", "function": {"name": "clock", "parameters": {}}}]
+    events = await collect(server.client.stream(messages, model=echo(text="noon", delay_ms=1), tools=tools))
+    assert joined(events) == "noon" and last(events)["kind"] == "finished"
+
+
+@pytest.mark.parametrize("value", ["much", "-1"])
+async def test_a_memory_limit_that_makes_no_sense_stops_the_start(value: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "inference.server", "--cold", "--address", f"unix:{tmp_path}/s"]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stderr=asyncio.subprocess.PIPE, env={**os.environ, "HEARTH_MEMORY_LIMIT": value}
+    )
+    _, stderr = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2 and b"no amount of memory" in stderr
 
 
 async def test_an_unknown_engine_is_a_failed_event(server: Server) -> None:
