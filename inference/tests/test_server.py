@@ -222,7 +222,7 @@ async def test_each_client_error_has_the_one_shape(server: Server) -> None:
     asked = (
         b'{"model": {"id": "a", "engine": "echo"}, "messages": [{"role": "assistant", "content": "x"%s}]%s}'
     )
-    bodies += [asked % (b"", b', "tools": {}'), asked % (b"", b', "tools": [{"type": "function"}]')]
+    bodies += [asked % (b"", b', "tools": "all"'), asked % (b"", b', "tools": [{"type": "function"}]')]
     bodies.append(asked % (b', "tool_calls": [{"name": "f", "arguments": "{}"}]', b""))
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session:
         for body in bodies:
