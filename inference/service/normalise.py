@@ -179,14 +179,16 @@ class Normaliser:
     # Output
 
     def _emit(self, text: str, length: int, events: list[Event]) -> None:
-        text = text[min(self._known, length) :]  # the rest was put out before, as text too
+        new = text[min(self._known, length) :]  # the rest was put out before, as text too
         self._consume(length)
-        if not text or (self._kind == "text" and not self._seen_text and text.isspace()):
-            return
-        if self._kind == "text":
+        if self._kind == "text" and not self._seen_text:
+            if not text.strip():
+                return
             self._seen_text = True
+        if not new:
+            return
         raw, self._raw = self._raw, ""
-        events.append({"kind": self._kind, "text": text, "raw": raw})
+        events.append({"kind": self._kind, "text": new, "raw": raw})
 
     def _consume(self, length: int) -> None:
         taken, self._buffer = self._buffer[:length], self._buffer[length:]

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inference.engines.tool_formats import _MARKS, format_of
@@ -219,6 +219,7 @@ def test_every_chunking_gives_the_same_and_loses_no_raw_text(
 
 @settings(max_examples=300, deadline=None)
 @given(samples)
+@example(("hermes", ["<tool", "\n\n"], []))
 def test_going_on_after_any_event_gives_what_would_have_been(
     sample: tuple[str, list[str], list[int]],
 ) -> None:
