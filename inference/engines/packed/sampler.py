@@ -8,13 +8,14 @@ tokens as likely as the k-th stay), min_p (vLLM: before top_p), top_p (the mass 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
-from inference.engines.packed.draw import draw, first_max
+from inference.engines.packed.draw import Race, first_max
 from inference.engines.packed.params import SamplingParams
 from inference.errors import InferenceError
 
@@ -122,6 +123,11 @@ def sample(logits: Tensor, rows: Sequence[SamplerRow]) -> list[Choice]:
     A row's choice is a function of its logits, params, history and place: the same in every batch.
     What goes wrong with one row (no finite logit, an exception of its mask) is in its Choice alone.
     """
+    with _one_thread(len(rows), logits.device):
+        return _sample(logits, rows)
+
+
+def _sample(logits: Tensor, rows: Sequence[SamplerRow]) -> list[Choice]:
     asked = [i for i, row in enumerate(rows) if row.params.logprobs is not None]
     own = dict(zip(asked, logits[asked].log_softmax(-1), strict=True)) if asked else {}
     errors = _adjust(logits, rows)
@@ -130,24 +136,39 @@ def sample(logits: Tensor, rows: Sequence[SamplerRow]) -> list[Choice]:
     for i, finite in enumerate(tops.isfinite().tolist()):
         if not finite and i not in errors:
             errors[i] = InferenceError("engine_error", "The model gave no finite score for the next token.")
-    rank = {i: logits[i] for i, row in enumerate(rows) if row.accepts and i not in errors}
-    warm = [i for i, row in enumerate(rows) if row.params.temperature > 0 and i not in errors]
+    good = [i for i in range(len(rows)) if i not in errors]
+    healing = {i for i in good if rows[i].accepts}
+    warm = [i for i in good if rows[i].params.temperature > 0 and i not in healing]
     if warm:
         part = logits if len(warm) == len(rows) else logits[warm]
-        ids, scores = draw(part, [rows[i].params for i in warm], [rows[i].key for i in warm])
-        for i, token, score in zip(warm, ids.tolist(), scores, strict=True):
+        race = Race.of(part, [rows[i].params for i in warm], [rows[i].key for i in warm])
+        for i, token in zip(warm, race.run().tolist(), strict=True):
             tokens[i] = token
-            if i in rank:
-                rank[i] = score.log()
-    for i, score in rank.items():
+    for i in healing:
         try:
-            tokens[i] = _accepted(tokens[i], score, rows[i])
+            tokens[i] = _accepted(rows[i], logits[i], tokens[i])
         except Exception as error:
             errors[i] = _typed(error)
     return [
         Choice(-1, error=errors[i]) if i in errors else _choice(token, own.get(i), rows[i].params.logprobs)
         for i, token in enumerate(tokens)
     ]
+
+
+@contextmanager
+def _one_thread(rows: int, device: torch.device) -> Iterator[None]:
+    """Short steps one after the other: waiting at each for a second core that others use costs more than it
+    gives. Not for a single row: those may come from several threads, and a thread that is new takes over what
+    it finds."""
+    threads = torch.get_num_threads()
+    if rows == 1 or threads == 1 or device.type != "cpu":
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _adjust(logits: Tensor, rows: Sequence[SamplerRow]) -> dict[int, InferenceError]:
@@ -162,12 +183,14 @@ def _adjust(logits: Tensor, rows: Sequence[SamplerRow]) -> dict[int, InferenceEr
     return errors
 
 
-def _accepted(chosen: int, scores: Tensor, row: SamplerRow) -> int:
+def _accepted(row: SamplerRow, scores: Tensor, best: int) -> int:
     """The best token with which the text still becomes the prefix: what was chosen the first time."""
     assert row.accepts is not None
-    best = scores.topk(min(_CANDIDATES, len(scores)))
-    likely = best.indices[best.values > -torch.inf].tolist()
-    for token in (chosen, *likely, *row.fallback):
+    if row.params.temperature > 0:
+        winners, raced = Race.of(scores[None], [row.params], [row.key]).among_all()
+        best, scores = int(winners[0]), raced[0].log()
+    likely = scores.topk(min(_CANDIDATES, len(scores)))
+    for token in (best, *likely.indices[likely.values > -torch.inf].tolist(), *row.fallback):
         if row.accepts(token):
             return int(token)
     raise InferenceError("cannot_continue", "The text to go on from is not made of this model's tokens.")
