@@ -13,6 +13,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,6 @@ Report = Callable[[float], None]
 # Where the config says nothing about a longest sequence (recurrent models, T5).
 _CONTEXT = 4096
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-_TOKENIZER_DONE = 0.1
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,12 @@ def load(spec: ModelSpec, report: Report) -> Checkpoint:
         wanted, where = str(settings.get("dtype") or "auto"), str(settings.get("device") or "")
         place = choose_device(where, _need(tensors, method, wanted, wanted_device(where)))
         dtype = choose_dtype(wanted, place.device)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL)
-        report(_TOKENIZER_DONE)
-        with _progress(tensors, report):
-            model = _model(folder, config, place, dtype, method)
+        with ThreadPoolExecutor(1) as aside:
+            # Half of the time is the tokenizer's JSON, the other half waits for memory and disk.
+            reading = aside.submit(transformers.AutoTokenizer.from_pretrained, folder, **_LOCAL)
+            with _progress(tensors, report):
+                model = _model(folder, config, place, dtype, method)
+            tokenizer: Any = reading.result()
         limit = _context_length(config, tokenizer, settings.get("context_length"))
     except InferenceError:
         raise
@@ -190,7 +192,7 @@ def _progress(tensors: dict[str, tuple[int, int]], report: Report) -> Iterator[N
         for name, item in items:
             yield name, item
             read += tensors[name][1] if name in tensors else usual
-            report(_TOKENIZER_DONE + (0.99 - _TOKENIZER_DONE) * min(1.0, read / total))
+            report(0.99 * min(1.0, read / total))
 
     before = library_log.set_tqdm_hook(bar)
     try:
