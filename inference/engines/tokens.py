@@ -16,6 +16,7 @@ _HALF = "\ufffd"
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 #: Tokens that an unknown decoder may leave without a whole character before their text counts as it is.
 _PATIENCE = 8
+_SHORT = 1000
 _OPENERS = ("\n", "|", "a")
 _KEPT_AS = "_hearth_codec"
 
@@ -114,8 +115,10 @@ class Codec:
 
     def _encode(self, text: str) -> list[int]:
         try:
-            if self._backend:
+            if self._backend and len(text) < _SHORT:
                 return list(self._backend.encode(text, add_special_tokens=False).ids)
+            if self._backend:  # unlike encode() this lets other threads run: a megabyte takes seconds
+                return list(self._backend.encode_batch([text], add_special_tokens=False)[0].ids)
             return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
         except (UnicodeEncodeError, TypeError) as error:  # half a surrogate pair
             raise InferenceError("invalid_request", "The text is not valid Unicode.") from error
