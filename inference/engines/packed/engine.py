@@ -21,7 +21,7 @@ from inference.engines.packed.request import Sequence
 from inference.engines.packed.runner import ModelRunner
 from inference.engines.packed.sampler import SamplerRow
 from inference.engines.packed.scheduler import Scheduler
-from inference.engines.prompt import ChatTemplate
+from inference.engines.prompt import ChatTemplate, Prompt
 from inference.engines.transcript import Transcript
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
@@ -64,7 +64,7 @@ class PackedEngine:
             message = f"The conversation has {len(prompt.ids)} tokens, the model takes {self.limit}."
             raise InferenceError("context_too_long", message, extra=extra)
         inbox = _Inbox(asyncio.get_running_loop())
-        sequence = self._sequence(request, prompt.ids, inbox)
+        sequence = self._sequence(request, prompt, inbox)
         yield {"kind": "prompt", "reasoning_open": prompt.reasoning_open, "tool_format": prompt.tool_format}
         yield {"kind": "status", "phase": "prefill"}
         self._submit(sequence)
@@ -103,16 +103,16 @@ class PackedEngine:
 
     # Inside
 
-    def _sequence(self, request: GenerateRequest, ids: list[int], inbox: _Inbox) -> Sequence:
+    def _sequence(self, request: GenerateRequest, prompt: Prompt, inbox: _Inbox) -> Sequence:
         params = SamplingParams.of(request, self._vocabulary)
-        transcript = Transcript(self._tokenizer, self._ends, request.prefix, params.stop)
-        row = SamplerRow(params, ids)
+        transcript = Transcript(self._tokenizer, self._ends, request.prefix, (*params.stop, *prompt.stops))
+        row = SamplerRow(params, prompt.ids)
         for token in transcript.ids:
             row.took(token)
         return Sequence(
             id=request.id,
             user=request.user,
-            prompt=ids,
+            prompt=prompt.ids,
             params=params,
             ends=self._ends,
             transcript=transcript,
