@@ -26,7 +26,7 @@ from inference.engines.packed import grammar
 from inference.engines.packed.params import SamplingParams
 from inference.engines.packed.request import Phase, Sequence
 from inference.engines.packed.sampler import SamplerRow, sample
-from inference.engines.prompt import ChatTemplate
+from inference.engines.prompt import ChatTemplate, Prompt
 from inference.engines.transcript import Transcript
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
@@ -85,7 +85,7 @@ class GenerateEngine:
         def tell(event: Event) -> None:
             loop.call_soon_threadsafe(inbox.put_nowait, event)
 
-        run = self._run(request, prompt.ids, tell)
+        run = self._run(request, prompt, tell)
         yield {"kind": "prompt", "reasoning_open": prompt.reasoning_open, "tool_format": prompt.tool_format}
         yield {"kind": "status", "phase": "prefill"}
         if self._closed:
@@ -128,16 +128,18 @@ class GenerateEngine:
 
     # Inside
 
-    def _run(self, request: GenerateRequest, ids: list[int], tell: Callable[[Event], None]) -> _Run:
+    def _run(self, request: GenerateRequest, prompt: Prompt, tell: Callable[[Event], None]) -> _Run:
         params = SamplingParams.of(request, self._vocabulary)
-        transcript = Transcript(self._tokenizer, self._ends, request.prefix, params.stop)
-        row = SamplerRow(params, ids, grammar.mask_for(self._tokenizer, self._ends, request, transcript.ids))
+        transcript = Transcript(self._tokenizer, self._ends, request.prefix, (*params.stop, *prompt.stops))
+        row = SamplerRow(
+            params, prompt.ids, grammar.mask_for(self._tokenizer, self._ends, request, transcript.ids)
+        )
         for token in transcript.ids:
             row.took(token)
         sequence = Sequence(
             id=request.id,
             user=request.user,
-            prompt=ids,
+            prompt=prompt.ids,
             params=params,
             ends=self._ends,
             transcript=transcript,
