@@ -1,7 +1,8 @@
 """A scripted model with settable speed and faults: the fake of every test and the engine of load tests.
 
 script: text, tokens, seed, delay_ms (20), first_delay_ms (0), reasoning, fault ("die" | "hang" | "error" |
-"malformed" | "memory"), fault_at (token index), fault_always. ``params["echo"]`` overrides it per request.
+"malformed" | "memory"), fault_at (token index), fault_always, tool_format (how its text writes
+tool calls). ``params["echo"]`` overrides it per request.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class EchoEngine:
             "dtype": "text",
             "context_length": int(self._settings.get("context_length", 8192)),
             "memory_bytes": int(self._settings.get("memory_bytes", 0)),
-            "capabilities": {"continues": True, "reasoning": True, "tools": False},
+            "capabilities": {"continues": True, "reasoning": True, "tools": "tool_format" in self._script},
         }
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
@@ -137,7 +138,7 @@ class EchoEngine:
         self._running += 1
         entered, first = time.perf_counter(), None
         try:
-            yield {"kind": "prompt", "reasoning_open": False}
+            yield {"kind": "prompt", "reasoning_open": False, "tool_format": script.get("tool_format")}
             yield {"kind": "status", "phase": "prefill"}
             await asyncio.sleep(max(0.0, began - loop.time()))
             for index, token in enumerate(tokens):

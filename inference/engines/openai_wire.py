@@ -241,9 +241,11 @@ def _lengths(data: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = error if isinstance(error, dict) else {}
     text = _said(data)
     found = {
-        "tokens": fields.get("n_prompt_tokens") or _number(_TOKENS, text),
-        "limit": fields.get("n_ctx") or _number(_LIMIT, text),
+        "tokens": int(fields.get("n_prompt_tokens") or _number(_TOKENS, text)),
+        "limit": int(fields.get("n_ctx") or _number(_LIMIT, text)),
     }
+    if found["tokens"] <= found["limit"]:
+        found["tokens"] = 0  # then another number was meant: what was asked for on top
     return {name: value for name, value in found.items() if value}
 
 

@@ -1,5 +1,5 @@
 """A small OpenAI-style endpoint. The model's name says what it does: say-TEXT, think, die, status-CODE,
-hang, redirect, logprobs, busy, no-money, too-long, late-error, calls and calls-… (see CALLS)."""
+hang, redirect, logprobs, busy, no-money, too-long…, too-much, late-error, calls and calls-… (see CALLS)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ _ERRORS: dict[str, tuple[int, dict[str, Any], dict[str, str]]] = {
     "too-long": (
         400,
         {"message": "This model's maximum context length is 4096 tokens, but you requested 5,000 tokens."},
+        {},
+    ),
+    "too-much": (
+        400,
+        {"message": "max_tokens is too large: 5000. The context length is 4096, your request has 10 tokens."},
         {},
     ),
     "too-long-llama": (

@@ -87,6 +87,7 @@ async def test_each_failure_has_its_code(
         ("busy", {"retry_after": 7}),
         ("too-long", {"tokens": 5000, "limit": 4096}),
         ("too-long-llama", {"tokens": 5000, "limit": 4096}),
+        ("too-much", {"limit": 4096}),
     ],
 )
 async def test_a_refusal_says_how_much_and_how_long(

@@ -11,6 +11,7 @@ from inference.engines.tool_formats import _MARKS, format_of
 from inference.protocol import Event, GenerateRequest
 from inference.service.normalise import Normaliser
 from inference.service.tool_parsers import FORMATS, reader_of
+from inference.tests.conftest import HELLO, Server, collect, echo
 
 TOOLS: list[dict[str, Any]] = [
     {
@@ -245,6 +246,19 @@ def test_an_answer_that_was_stopped_anywhere_goes_on_without_a_lost_or_doubled_c
         whole = [part for part in outcome(run(name, [text])) if part[0] == "tool_call"]
         assert [part for part in outcome(before + after) if part[0] == "tool_call"] == whole
         assert raw(before) + raw(after) == text
+
+
+async def test_a_call_comes_through_the_server_and_goes_on_in_the_middle(server: Server) -> None:
+    model = echo(text=ANSWERS["hermes"], tool_format="hermes", delay_ms=0)
+    ask: dict[str, Any] = {"model": model, "tools": TOOLS, "request_id": "r"}
+    events = await collect(server.client.stream(HELLO, **ask))
+    assert calls(events) == [WEATHER, NOW]
+    first = next(place for place, event in enumerate(events) if event["kind"] == "tool_call") + 1
+    prefix = "".join(event.get("raw", "") for event in events[:first])
+    again = await collect(server.client.stream(HELLO, prefix=prefix, **ask))
+    assert [event for event in again if event["kind"] == "tool_call"] == [
+        event for event in events[first:] if event["kind"] == "tool_call"
+    ]
 
 
 def test_a_template_tells_its_format() -> None:
