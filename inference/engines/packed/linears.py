@@ -1,0 +1,158 @@
+"""Matrix products with weights laid out once for the processor, and int8 ones with one scale per row.
+
+All take x [..., in] and give [..., out]. A row of an int8 product does not depend on the rows beside it: its
+scale is its own, the sum of integers is exact, and what follows is done number by number. (A float product
+may add in another order when there are more rows.)
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Product = Callable[[Tensor], Tensor]
+Weight = tuple[Tensor, Tensor | None]  # [out, in] and [out]
+
+_onednn = torch.ops.mkldnn
+_quantized = torch.ops.quantized
+
+
+def product(parts: Sequence[nn.Linear], weights: str) -> Product:
+    """The linears `parts`, which read the same rows, as one product whose columns stand side by side."""
+    weight = (
+        torch.cat([part.weight.detach() for part in parts]) if len(parts) > 1 else parts[0].weight.detach()
+    )
+    biases = [part.bias.detach() for part in parts if part.bias is not None]
+    bias = torch.cat(biases) if biases else None
+    return Int8(weight, bias) if weights == "int8" else Float(weight, bias)
+
+
+class Float:
+    """A product in the weight's own type (float32 or bfloat16), its weight in oneDNN's blocks."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight, self._bias = _onednn._reorder_linear_weight(weight, None), bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y: Tensor = _onednn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+        return y
+
+
+class Int8:
+    """A float32 product through int8: symmetric, one scale per row of x and one per column of the result."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        scale = weight.abs().amax(1).float().clamp_(min=1e-12).div_(127)
+        with warnings.catch_warnings():  # says that quantised tensors will leave torch one day
+            warnings.simplefilter("ignore", UserWarning)
+            rounded = torch.quantize_per_channel(
+                weight.float(), scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8
+            )
+        self._weight, self._bias = _quantized.linear_prepack(rounded, None), bias
+        levels = _levels()
+        self._step, self._zero = 1 / levels, levels + 1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        # A row of zeros becomes NaN here, then some integer, then zero again when it is multiplied below.
+        largest = x.abs().amax(-1, keepdim=True)
+        y: Tensor = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            x / largest, self._step, self._zero, self._weight
+        )
+        return y.mul_(largest) if self._bias is None else torch.addcmul(self._bias, y, largest)
+
+
+@cache
+def int8_works() -> bool:
+    """Whether this torch has the int8 product (FBGEMM's, on x86)."""
+    try:
+        return _levels() > 0
+    except (RuntimeError, AttributeError):
+        return False
+
+
+@cache
+def _levels() -> int:
+    """How many steps of a row's scale there are on each side: 127, or 63 where the processor adds two
+    products in 16 bits and cuts what is larger (AVX2 without VNNI)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        ones = torch.quantize_per_channel(
+            torch.ones(16, 64), torch.full((16,), 1 / 127), torch.zeros(16), 0, torch.qint8
+        )
+    weight = _quantized.linear_prepack(ones, None)
+    y = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(torch.ones(4, 64), 1 / 127, 128, weight)
+    return 127 if bool((y - 64).abs().max() < 0.01) else 63
+
+
+class Linear(nn.Module):
+    """Stands where an nn.Linear stood."""
+
+    def __init__(self, product: Product) -> None:
+        super().__init__()
+        self._product = product
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._product(x)
+
+
+class _Shared:
+    """One product for several linears: whoever is asked first computes for all."""
+
+    def __init__(self, product: Product, widths: list[int]) -> None:
+        self._product, self._widths = product, widths
+        self._x: Tensor | None = None
+        self._left: list[Tensor | None] = [None] * len(widths)
+
+    def take(self, x: Tensor, part: int) -> Tensor:
+        # The same tensor object, which is held, not one at the same place; each part once per product.
+        if self._x is not x or self._left[part] is None:
+            self._left = list(torch.split(self._product(x), self._widths, -1))
+            self._x = x
+        y, self._left[part] = self._left[part], None
+        if not any(left is not None for left in self._left):
+            self._x = None
+        assert y is not None
+        return y
+
+
+class Part(nn.Module):
+    """Stands where one of several linears stood that read the same rows."""
+
+    def __init__(self, shared: _Shared, part: int) -> None:
+        super().__init__()
+        self._shared, self._part = shared, part
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._shared.take(x, self._part)
+
+
+def parts(linears: Sequence[nn.Linear], weights: str) -> list[Part]:
+    shared = _Shared(product(linears, weights), [linear.out_features for linear in linears])
+    return [Part(shared, part) for part in range(len(linears))]
+
+
+class GatedMLP(nn.Module):
+    """down(act(gate(x)) * up(x)) with gate and up in one product."""
+
+    def __init__(self, gate_up: Product, down: Product, act: nn.Module) -> None:
+        super().__init__()
+        self._gate_up, self._down = gate_up, down
+        self._act: Any = _silu if _is_silu(act) else act
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self._gate_up(x).chunk(2, -1)
+        return self._down(self._act(gate).mul_(up))
+
+
+def _silu(x: Tensor) -> Tensor:
+    return nn.functional.silu(x, inplace=True)
+
+
+def _is_silu(act: nn.Module) -> bool:
+    x = torch.linspace(-20, 20, 99)
+    return torch.equal(act(x.clone()), nn.functional.silu(x))

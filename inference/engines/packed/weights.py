@@ -1,0 +1,116 @@
+"""A library model's modules replaced by faster ones that compute the same, once, after loading.
+
+Only on a processor: on a GPU the library's own modules stay. What is not known by name and form stays too; a
+module of ours is tried against the one it replaces. The model's forward is not touched, so `generate()` and
+the packed engine use the same modules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inference.engines.packed import linears
+from inference.engines.packed.elementwise import replace_rotary, rms_norm
+
+# Linears of decoders whose rounding to int8 is harmless. A router's is not: it stays.
+_LINEARS = frozenset({
+    "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj",
+    "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "lm_head",
+})  # fmt: skip
+_HEADS = ("q_proj", "k_proj", "v_proj")
+
+
+def prepare(model: nn.Module, weights: str) -> None:
+    """Replaces modules in place. weights: "float32", "bfloat16", "float16" (nothing to gain) or "int8".
+
+    int8 needs a model loaded in float32, whose other parts stay so. Afterwards the replaced linears have no
+    `weight`, and the model cannot be trained or saved.
+    """
+    if weights not in ("float32", "bfloat16", "int8") or any(
+        p.device.type != "cpu" for p in model.parameters()
+    ):
+        return
+    model.requires_grad_(False)
+    with torch.no_grad():
+        _Replacement(model, weights).run()
+        replace_rotary(model)
+
+
+class _Replacement:
+    def __init__(self, model: Any, weights: str) -> None:
+        self._model, self._weights = model, weights
+        self._dtype = torch.bfloat16 if weights == "bfloat16" else torch.float32
+        self._plain: nn.Module | None = None  # the output layer, where it shares the embedding's table
+        self._gated: dict[type[nn.Module], bool] = {}
+
+    def run(self) -> None:
+        self._embedding()
+        self._children(self._model)
+
+    def _embedding(self) -> None:
+        """Released checkpoints are bfloat16: then the table is kept so, and the output layer has its own."""
+        table, output = self._model.get_input_embeddings(), self._model.get_output_embeddings()
+        weight = getattr(table, "weight", None)
+        if weight is None or weight.dtype != torch.float32:
+            return
+        if type(table) is nn.Embedding and torch.equal(weight.bfloat16().float(), weight):
+            self._model.set_input_embeddings(Table(weight.bfloat16()))
+        elif output is not None and output.weight is weight and self._weights != "int8":
+            self._plain = output
+
+    def _children(self, parent: nn.Module) -> None:
+        children = dict(parent.named_children())
+        linears_: dict[str, Any] = {name: c for name, c in children.items() if self._is_known(name, c)}
+        heads = [linears_[name] for name in _HEADS if name in linears_]
+        if len(heads) == 3 and len({(head.in_features, head.bias is None) for head in heads}) == 1:
+            for name, part in zip(_HEADS, linears.parts(heads, self._weights), strict=True):
+                setattr(parent, name, part)
+                del linears_[name]
+        for name, child in children.items():
+            if name in linears_:
+                setattr(parent, name, linears.Linear(linears.product([linears_[name]], self._weights)))
+            elif self._is_gated(child):
+                setattr(parent, name, self._mlp(child))
+            elif (norm := rms_norm(child)) is not None:
+                setattr(parent, name, norm)
+            else:
+                self._children(child)
+
+    def _is_known(self, name: str, child: nn.Module) -> bool:
+        known = name in _LINEARS and type(child) is nn.Linear and child is not self._plain
+        return known and child.weight.dtype == self._dtype
+
+    def _is_gated(self, child: Any) -> bool:
+        """Whether it computes down(act(gate(x)) * up(x)); asked once for each class."""
+        kind = type(child)
+        names = [name for name, part in child.named_children() if self._is_known(name, part)]
+        if not kind.__name__.endswith("MLP") or sorted(names) != ["down_proj", "gate_proj", "up_proj"]:
+            return False
+        if kind not in self._gated:
+            x = torch.randn(3, child.gate_proj.in_features, generator=torch.Generator().manual_seed(1))
+            x = x.to(self._dtype)
+            try:
+                y = child.down_proj(child.act_fn(child.gate_proj(x)) * child.up_proj(x))
+                self._gated[kind] = torch.equal(child(x), y)
+            except (AttributeError, RuntimeError, TypeError):
+                self._gated[kind] = False
+        return self._gated[kind]
+
+    def _mlp(self, child: Any) -> nn.Module:
+        gate_up = linears.product([child.gate_proj, child.up_proj], self._weights)
+        return linears.GatedMLP(gate_up, linears.product([child.down_proj], self._weights), child.act_fn)
+
+
+class Table(nn.Module):
+    """An embedding whose float32 numbers are all bfloat16 numbers: half the memory, the same result."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self._weight = weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self._weight).float()
