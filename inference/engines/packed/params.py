@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -128,7 +127,8 @@ def _logit_bias(value: Any, vocabulary: int) -> dict[int, float]:
         if isinstance(key, str) and re.fullmatch("[0-9]{1,9}", key):
             key = int(key)
         known = isinstance(key, int) and not isinstance(key, bool) and 0 <= key < vocabulary
-        if not known or not isinstance(bias, int | float) or isinstance(bias, bool) or math.isnan(bias):
+        number = isinstance(bias, int | float) and not isinstance(bias, bool)
+        if not known or not number or bias != bias:  # NaN is not itself
             raise _refused("logit_bias", wanted)
         biases[int(key)] = float(max(-BIAS, min(BIAS, bias)))
     return biases
