@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from inference.engines.base import Engine, create
 from inference.errors import InferenceError
@@ -138,11 +138,10 @@ class Manager:
         return sorted(self._decisions.pins)
 
     async def memory(self) -> dict[str, dict[str, int]]:
-        """Bytes per device: `budget`, what models may take together, and `held`, what they are counted with.
-        Only devices that a model was ever meant for."""
-        for device in list(self._work.budgets):
-            with suppress(InferenceError):  # a device that is gone has no new figures
-                await self._work.look(device)
+        """Bytes per device: `budget`, what models may take together as of the last load or unload, and
+        `held`, what they are counted with. Only devices that a model was ever meant for, and the CPU."""
+        if "cpu" not in self._work.budgets:
+            await self._work.look("cpu")
         return {
             device: {"budget": budget, "held": self._work.held(device)}
             for device, budget in self._work.budgets.items()
