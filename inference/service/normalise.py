@@ -166,7 +166,7 @@ class Normaliser:
             if not told:
                 raw, self._raw = self._raw, ""
                 events.append({**event, "raw": raw})
-        self._kind, self._seen_text, self._at_start = "text", True, not rest
+        self._kind, self._seen_text, self._at_start = "text", True, True
         return True
 
     def _no_calls(self, events: list[Event]) -> bool:
