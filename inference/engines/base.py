@@ -22,8 +22,9 @@ _NO_MEMORY = re.compile(
 class Engine(Protocol):
     """One model, run one way.
 
-    `generate` yields dicts: first ``{"kind": "prompt", "reasoning_open": bool}``, then
-    ``{"kind": "raw", "text": ...}`` with whole characters, ``status`` and ``usage`` as in the protocol, and
+    `generate` yields dicts: first ``{"kind": "prompt", "reasoning_open": bool, "tool_format": str | None}``
+    (see tool_formats.py), then ``{"kind": "raw", "text": ...}`` with whole characters, markers included, and
+    ``status``, ``logprobs`` and ``usage`` as in the protocol, and
     last ``finished``; it raises InferenceError instead of yielding `failed`. Closing the iterator aborts
     within one step. One engine serves many generations at a time; how many is the caller's to limit.
     """
