@@ -24,15 +24,16 @@ class Engine(Protocol):
 
     `generate` yields dicts: first ``{"kind": "prompt", "reasoning_open": bool, "tool_format": str | None}``
     (see tool_formats.py), then ``{"kind": "raw", "text": ...}`` with whole characters, markers included, and
-    ``status``, ``logprobs`` and ``usage`` as in the protocol, and
-    last ``finished``; it raises InferenceError instead of yielding `failed`. Closing the iterator aborts
-    within one step. One engine serves many generations at a time; how many is the caller's to limit.
+    ``status``, ``logprobs`` and ``usage`` as in the protocol, and last ``finished``; it raises InferenceError
+    instead of yielding `failed`. Closing the iterator aborts within one step. One engine serves many
+    generations at a time; how many is the caller's to limit.
     """
 
     async def load(self, report: Report) -> dict[str, Any]:
         """Make ready, telling the progress 0..1. Returns info: device, dtype, context_length,
         memory_bytes (of the weights; how large its KV cache may be was decided by the setting
-        `kv_tokens`), capabilities, pid, and slots where it knows how many generations it does at a time. Raises InferenceError."""
+        `kv_tokens`), capabilities, pid, and slots where it knows how many generations it does at a time.
+        Raises InferenceError."""
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Event]: ...
