@@ -17,6 +17,7 @@ import pytest
 from inference.tests import tiny_models
 from inference.tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
 Process = asyncio.subprocess.Process
 Run = Callable[..., Awaitable[Process]]
 
