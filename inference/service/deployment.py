@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +38,7 @@ class Deployment:
         self.error: InferenceError | None = None
         self.progress: float | None = None
         self.task: asyncio.Task[None] | None = None  # the load or the stop that is under way
+        self.abort_load: Callable[[], object] | None = None  # while it may be called
         # Who waits
         self.running: Counter[str] = Counter()
         self.queue: FairQueue[Ticket] = FairQueue()

@@ -112,10 +112,9 @@ class Manager:
         model.fail_waiting(unloaded())
         model.leaving = model.forget = True
         model.revive = False
+        if model.abort_load is not None:
+            model.abort_load()
         loop = asyncio.get_running_loop()
-        if model.state is State.LOADING and model.task is not None:
-            # Not at once: a task that is cancelled before its first step would clear nothing up.
-            loop.call_soon(model.task.cancel)
         stopped: asyncio.Future[None] = loop.create_future()
         model.stopped.append(stopped)
         timer = loop.call_later(self._drain_limit, self._force, model)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from inference.engines.base import Engine, Mortal
 from inference.errors import InferenceError
@@ -109,10 +109,15 @@ class Work:
                 ticket.tell({"kind": "status", "phase": "loading", "progress": model.progress})
             self._board.publish(model.line())
 
+        task = cast(asyncio.Task[None], asyncio.current_task())
         engine: Engine | None = None
         error: InferenceError | None = None
         try:
+            if model.forget:
+                raise unloaded()  # before this task had begun
             engine = model.engine = self._make_engine(spec)
+            # Only here: a task that is cancelled while it clears up would leave the model as it is.
+            model.abort_load = task.cancel
             model.info = await engine.load(report)
         except InferenceError as failure:
             error = failure
@@ -121,6 +126,8 @@ class Work:
         except Exception as failure:
             log.exception("loading %s failed", model.spec.name)
             error = InferenceError("load_failed", f"{type(failure).__name__}: {failure}")
+        finally:
+            model.abort_load = None
         if error is None and engine is not None:
             self._loaded(model, engine)
             return
