@@ -11,7 +11,6 @@ folder HEARTH_PEERS has it (see engine_servers.py). The model is --model or HEAR
   memory      PSS of a server's processes with 32 x 1,023 tokens of KV in use
   prefix      a conversation that grows to 4,000 tokens, with 8 others between its turns (ours)
   latecomer   a prompt of 3,000 tokens that arrives among 8 running answers (ours)
-  fit         three models where one fits: ten requests at once, and twenty loads in turn (ours)
   quality     perplexity and greedy agreement of int8 with float32 (in this process, see engine_quality.py)
 """
 
@@ -21,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
 import sys
 from collections.abc import Awaitable, Callable
@@ -177,7 +177,6 @@ CASES: dict[str, Callable[[argparse.Namespace, Prompts], Awaitable[dict[str, Any
     "memory": memory,
     "prefix": engine_cases.prefix,
     "latecomer": engine_cases.latecomer,
-    "fit": engine_cases.fit,
     "quality": engine_quality.quality,
 }
 OURS = ["ours-float32", "ours-int8"]
@@ -208,6 +207,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    # By way of an exception, so that the servers are stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     prompts, found = Prompts(args.model), {}
     chosen = args.engines
     for case in args.case:

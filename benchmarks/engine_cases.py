@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import orjson
 from engine_client import Answer, Messages, Prompts, ask, client, percentile, together
 from engine_servers import Hearth, make
 
@@ -110,57 +109,6 @@ def _gaps(answers: list[Answer], since: float = 0.0, until: float = float("inf")
         times = zip(answer.arrivals, answer.gaps, strict=False)
         found += [gap * 1000 for start, gap in times if since < start + gap and start < until]
     return percentile(found, 0.95)
-
-
-async def fit(args: argparse.Namespace, prompts: Prompts) -> dict[str, Any]:
-    """Three models where one fits: ten requests for them at once, then twenty loads in turn."""
-    found: dict[str, Any] = {}
-    for server in _ours(args, {"slots": 8}):
-        async with running(server) as http:
-            loads: list[str] = []
-            watching = asyncio.create_task(_watch_loads(http, server, loads))
-            began = time.monotonic()
-            asked = [
-                _of(http, server, f"model{number % 3}", prompts, f"user{number}") for number in range(10)
-            ]
-            await asyncio.gather(*asked)
-            at_once = {"answers_s": time.monotonic() - began, "loads_of_10_requests": len(loads)}
-            await _unload(http, server)
-            before = server.pss()
-            for number in range(20):
-                await _of(http, server, number, prompts)
-            await _unload(http, server)
-            watching.cancel()
-            after = server.pss()
-        found[server.name] = {**at_once, "pss_before_mb": before / 1e6, "pss_after_mb": after / 1e6,
-                              "growth": after / before - 1}  # fmt: skip
-    return found
-
-
-async def _of(
-    http: aiohttp.ClientSession, server: Hearth, number: int, prompts: Prompts, user: str = "one"
-) -> Answer:
-    (chat,) = prompts.new(1, 200)
-    return await ask(http, server, chat, 16, user=user, change=server.named(f"model{number % 3}"))
-
-
-async def _watch_loads(http: aiohttp.ClientSession, server: Hearth, loads: list[str]) -> None:
-    states: dict[str, str] = {}
-    async with http.get(server.url + "/watch") as response:
-        async for line in response.content:
-            event = orjson.loads(line)
-            if "state" not in event:  # a heartbeat
-                continue
-            model, state = event["model"], event["state"]
-            if state == "loading" and states.get(model) != "loading":
-                loads.append(model)
-            states[model] = state
-
-
-async def _unload(http: aiohttp.ClientSession, server: Hearth) -> None:
-    for number in range(3):
-        async with http.post(server.url + "/unload", json={"model": f"model{number}"}) as response:
-            await response.read()
 
 
 def _ours(args: argparse.Namespace, settings: dict[str, Any]) -> list[Hearth]:

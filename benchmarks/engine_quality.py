@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from engine_client import Prompts
+from transformers import DynamicCache
 
 WINDOW, WINDOWS = 1024, 8
 CHATS, PROMPT, NEW = 20, 200, 128
@@ -74,10 +75,11 @@ def _perplexity(model: Any, text: torch.Tensor) -> float:
 @torch.inference_mode()
 def _greedy(model: Any, chats: torch.Tensor) -> torch.Tensor:
     """Token ids [chats, NEW]: each the likeliest after those before; the end token is one like others."""
-    step = model(chats, use_cache=True, logits_to_keep=1)
+    cache = DynamicCache(config=model.config)
+    step = model(chats, cache=cache, use_cache=True, logits_to_keep=1)
     chosen = [step.logits[:, -1].argmax(-1, keepdim=True)]
     while len(chosen) < NEW:
-        step = model(chosen[-1], past_key_values=step.past_key_values, use_cache=True)
+        step = model(chosen[-1], cache=cache, use_cache=True)
         chosen.append(step.logits[:, -1].argmax(-1, keepdim=True))
     return torch.cat(chosen, 1)
 

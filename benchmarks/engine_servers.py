@@ -127,13 +127,12 @@ class Hearth(Server):
     health = "/healthz"
     path = "/stream"
 
-    def __init__(self, name: str, model: Path, context: int, settings: dict[str, Any], resident: int = 1):
+    def __init__(self, name: str, model: Path, context: int, settings: dict[str, Any]):
         super().__init__(name, model, context)
-        self.settings, self.resident = settings, resident
+        self.settings = settings
 
     def command(self) -> tuple[list[str], dict[str, str]]:
-        command = [sys.executable, "-m", "inference.server", "--address", self.url]
-        return [*command, "--resident-models", str(self.resident)], {}
+        return [sys.executable, "-m", "inference.server", "--address", self.url], {}
 
     def spec(self, id: str = "model") -> dict[str, Any]:
         source = {"kind": "folder", "path": str(self.model)}
