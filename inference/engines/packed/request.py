@@ -118,6 +118,8 @@ class Sequence:
     def finish(self, reason: str) -> None:
         if text := self.transcript.finish():
             self._tell({"kind": "raw", "text": text})
+        if self.transcript.matched and reason == "length":
+            reason = "stop"  # what was held back held it
         now = time.perf_counter()
         made = len(self.transcript.ids) - self.transcript.kept
         usage: Event = {
