@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -109,13 +108,9 @@ class GenerateEngine:
         """Closing the iterator sets the flag that each step looks at."""
 
     def stats(self) -> dict[str, Any]:
-        """`step_seconds`: how long the oldest step of those under way has taken."""
-        running = [run.step_began for run in list(self._runs) if run.step_began]
-        return {
-            "running": len(running),
-            "waiting": len(self._runs) - len(running),
-            "step_seconds": time.monotonic() - min(running) if running else 0.0,
-        }
+        """No `steps`: a whole prompt is one step here, and the watchdog would take a long one for a hang."""
+        running = sum(run.runs for run in list(self._runs))
+        return {"running": running, "waiting": len(self._runs) - running}
 
     async def unload(self) -> None:
         self._closed = True
@@ -156,14 +151,14 @@ class _Run:
     def __init__(self, model: Any, tokenizer: Any, sequence: Sequence, start: int | None) -> None:
         self.sequence = sequence
         self.closed = False
-        self.step_began = 0.0
+        self.runs = False
         self._model, self._tokenizer, self._start = model, tokenizer, start
 
     def run(self) -> None:
         """Never raises: whatever happens is the answer's last event."""
         sequence = self.sequence
         try:
-            self.step_began = time.monotonic()
+            self.runs = True
             if len(sequence.transcript.ids) >= sequence.most:
                 sequence.finish("length")
             elif not self.is_over():
@@ -174,7 +169,7 @@ class _Run:
                 log.exception("an answer failed")
             sequence.fail(_typed(error))
         finally:
-            self.step_began = 0.0
+            self.runs = False
             if sequence.phase is not Phase.ENDED:
                 sequence.fail(_unloaded())
 
@@ -214,7 +209,6 @@ class _Run:
         scores[0, max(0, choice.token)] = 0
         if not self.is_over():
             sequence.take(choice, self._spell)
-        self.step_began = time.monotonic()
         return scores
 
     def is_over(self) -> bool:

@@ -181,7 +181,7 @@ async def test_no_more_answers_run_than_there_are_slots(start: Start) -> None:
         await taken(second, "status")
         reading = asyncio.ensure_future(taken(second, "raw"))
         await asyncio.sleep(0)  # it begins to read
-        assert engine.stats() | {"step_seconds": 0} == {"running": 1, "waiting": 1, "step_seconds": 0}
+        assert engine.stats() == {"running": 1, "waiting": 1}
         assert not reading.done()
         await first.aclose()
         await reading
@@ -239,6 +239,29 @@ async def test_params_that_make_no_sense_are_refused(start: Start) -> None:
     with pytest.raises(InferenceError, match="temperature"):
         await answer(engine, ask(temperature="hot"))
     assert await answer(engine, GenerateRequest("r", HELLO, {"max_tokens": 3}))
+
+
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        (tiny_models.make_llama, {"packed": False}),
+        (tiny_models.make_qwen3_next, {}),
+        (tiny_models.make_t5, {}),
+    ],
+    ids=["llama, as set", "linear attention", "encoder and decoder"],
+)
+async def test_the_engine_comes_here_by_itself_and_says_why(
+    make: Make, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    from inference.engines.transformers_engine import TransformersEngine
+
+    source = {"kind": "folder", "path": str(make(tmp_path))}
+    engine = TransformersEngine(ModelSpec("t", "t", "transformers", source, settings))
+    info = await engine.load(lambda _: None)
+    assert info["packed"] is False and info["reason"] and info["slots"] == 4
+    request = ask(max_tokens=8, temperature=0)
+    assert len(joined(await collect(engine.generate(request)), kind="raw")) == 8
+    await engine.unload()
 
 
 def test_why_a_model_is_not_packed(tmp_path: Path) -> None:
