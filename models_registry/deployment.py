@@ -54,6 +54,7 @@ _REMOTE: dict[str, Check] = {
     "context_length": _LOCAL["context_length"],
     "silence_limit": _whole(1, 86_400),
     "queue_limit": _PROCESS["queue_limit"],
+    "keep_alive": _PROCESS["keep_alive"],
 }
 _ECHO: dict[str, Check] = {
     **_PROCESS,
@@ -64,14 +65,15 @@ _ECHO: dict[str, Check] = {
     "memory_bytes": _whole(0, 1 << 50),
     "load_fault": lambda value: isinstance(value, str | bool),
 }
-_KNOWN = {"transformers": _LOCAL, "openai": _REMOTE, "echo": _ECHO}
+#: What each engine reads, by name.
+KNOWN = {"transformers": _LOCAL, "openai": _REMOTE, "echo": _ECHO}
 
 
 def settings_check(engine: str, settings: Any) -> dict[str, Any]:
     """The settings, when each is known to the engine and in range. Raises AppError("invalid")."""
     if not isinstance(settings, dict):
         raise invalid("settings", _("An object is expected."))
-    known = _KNOWN[engine]
+    known = KNOWN[engine]
     for name, value in settings.items():
         if name not in known:
             raise invalid("settings", _("Unknown setting: %(name)s.") % {"name": str(name)[:64]})

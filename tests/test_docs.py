@@ -9,6 +9,7 @@ import pytest
 
 from conversations.frames import CLIENT_FRAMES, LONGEST_FRAME, SERVER_FRAMES
 from inference import protocol
+from models_registry import deployment
 from tests import access_page
 from tests.docs_facts import ROOT, WEB, error_codes, trees, variables
 
@@ -52,6 +53,14 @@ def test_access_page_is_fresh():
 def test_every_variable_is_described_and_no_other():
     described = set(rows(REFERENCE / "settings.md", "variable"))
     assert described | TEST_ONLY == variables()
+
+
+def test_every_setting_of_a_model_is_described():
+    assert set(table("settings.md", "setting", "slots")) == set(deployment.KNOWN["transformers"])
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8").partition("A remote endpoint has")[2]
+    remote, _, echo = text.partition("The echo")
+    assert set(names(remote)) == set(deployment.KNOWN["openai"])
+    assert set(names(echo)) == set(deployment.KNOWN["echo"])
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
