@@ -31,7 +31,7 @@ class Server:
 
     async def model_when(self, model_id: str, holds: Callable[[Event], bool]) -> Event:
         """The model's first line on /watch that `holds` says yes to."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for line in self.client.watch():
                 if line["model"] == model_id and holds(line):
                     return line
