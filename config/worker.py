@@ -25,14 +25,18 @@ log = logging.getLogger("hearth.worker")
 
 
 class Pulse(threading.Thread):
-    """Beats, renews leases and delivers what the broker did not, until `stop` is set."""
+    """Beats, renews leases, delivers what the broker did not and keeps the pins, until `stop` is set."""
 
     def __init__(self) -> None:
+        from models_registry.pins import Pins
+
         super().__init__(name="pulse", daemon=True)
         self.stop = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="swept")
         self._under_way: set[str] = set()
+        self._telling = False
         self._prune_at = 0.0
+        self._pins = Pins()
 
     def run(self) -> None:
         said = False
@@ -63,6 +67,9 @@ class Pulse(threading.Thread):
             if job_id not in self._under_way:
                 self._under_way.add(job_id)
                 self._pool.submit(self._deliver, job_id)
+        if not self._telling and (pins := self._pins.due()) is not None:
+            self._telling = True
+            self._pool.submit(self._tell, pins)
 
     def _deliver(self, job_id: str) -> None:
         from django.db import connections
@@ -76,6 +83,18 @@ class Pulse(threading.Thread):
         finally:
             connections.close_all()
             self._under_way.discard(job_id)
+
+    def _tell(self, pins: set[str]) -> None:
+        from inference.errors import InferenceError
+
+        try:
+            self._pins.tell(pins)
+        except InferenceError as error:  # away: the next beat tries again
+            log.debug("The pins could not be told: %s", error)
+        except Exception:
+            log.exception("The pins could not be told")
+        finally:
+            self._telling = False
 
     def farewell(self) -> None:
         """Give back the leases and take the sign of life away."""

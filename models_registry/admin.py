@@ -122,12 +122,13 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
         "engine",
         "context_length",
         "default_mark",
+        "pinned",
         "enabled",
         "reason",
     ]
     list_filter = ["engine", "enabled"]
     search_fields = ["name", "family"]
-    actions = ["load", "unload", "make_default"]
+    actions = ["load", "unload", "pin", "unpin", "make_default"]
     # The form shows what belongs to the chosen kind.
     conditional_fields = {name: f"kind == '{kind}'" for kind, names in FIELDS.items() for name in names}
     readonly_fields = [
@@ -203,6 +204,18 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
         for model in queryset:
             services.model_unload(model)
         self.message_user(request, _("The worker unloads what you chose."), messages.SUCCESS)
+
+    @admin.action(description=_("Pin: keep in memory"), permissions=["change"])
+    def pin(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        for model in queryset:
+            services.model_update(model, pinned=True)
+        self.message_user(request, _("What you chose stays in memory once it is loaded."), messages.SUCCESS)
+
+    @admin.action(description=_("Unpin"), permissions=["change"])
+    def unpin(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        for model in queryset:
+            services.model_update(model, pinned=False)
+        self.message_user(request, _("What you chose makes room when room is needed."), messages.SUCCESS)
 
     @admin.action(description=_("Make default"), permissions=["change"])
     def make_default(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:

@@ -51,6 +51,8 @@ def stopped(model_id: str, name: str = "", error: dict[str, str] | None = None) 
         "capabilities": [],
         "running": 0,
         "waiting": 0,
+        "packed": None,
+        "reason": None,
         "error": error,
     }
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.ids import new_id
 
@@ -37,6 +38,11 @@ class Model(models.Model):
     # True or NULL, never False: so the unique index allows one default, on every database.
     is_default = models.BooleanField(_("default"), null=True, default=None, unique=True, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True, help_text=_("Users may choose it."))
+    pinned = models.BooleanField(
+        pgettext_lazy("model", "pinned"),
+        default=False,
+        help_text=_("Stays in memory until it is unloaded by hand."),
+    )
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:

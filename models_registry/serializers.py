@@ -34,7 +34,16 @@ class ModelSerializer(serializers.Serializer[Any]):
     device = serializers.CharField(allow_null=True)
     memory_bytes = serializers.IntegerField(allow_null=True)
     error = ModelErrorSerializer(allow_null=True)
+    packed = serializers.BooleanField(
+        allow_null=True, help_text="Whether its answers share each step; null while that is not known."
+    )
+    unpacked_reason = serializers.CharField(
+        allow_null=True, help_text="Why its answers run one by one, in English."
+    )
     enabled = serializers.BooleanField(required=False, help_text="For administrators.")
+    pinned = serializers.BooleanField(
+        required=False, help_text="For administrators: it stays in memory until it is unloaded."
+    )
     source = serializers.JSONField(  # type: ignore[assignment]  # a field of that name, not the argument
         required=False, help_text="For administrators; never with a key."
     )
@@ -64,6 +73,10 @@ class ModelUpdateSerializer(StrictSerializer):
     enabled = serializers.BooleanField(required=False)
 
 
+class PinSerializer(StrictSerializer):
+    pinned = serializers.BooleanField(default=True)
+
+
 class JobSerializer(serializers.Serializer[Any]):
     job = serializers.CharField()
     model = serializers.CharField()
@@ -87,10 +100,13 @@ def model_body(model: Model, state: State, *, for_administrator: bool) -> dict[s
         "device": state.get("device"),
         "memory_bytes": state.get("memory_bytes"),
         "error": _error(state.get("error")),
+        "packed": state.get("packed"),
+        "unpacked_reason": state.get("reason") or None,
     }
     if for_administrator:
         body |= {
             "enabled": model.enabled,
+            "pinned": model.pinned,
             "source": {name: value for name, value in model.source.items() if name != "api_key"},
             "settings": model.settings,
             "has_api_key": bool(model.secret),

@@ -96,9 +96,10 @@ def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
 
 @retried
 def model_update(model: Model, **changes: Any) -> Model:
-    """Change `name`, `settings`, `enabled` or `is_default` (True only gives, False takes away).
+    """Change `name`, `settings`, `enabled`, `pinned` or `is_default` (True only gives, False takes away).
 
-    A running model takes new settings at its next load. Raises AppError: "invalid", "name_taken" (409).
+    A running model takes new settings at its next load; the worker tells of pins (see `pins`).
+    Raises AppError: "invalid", "name_taken" (409).
     """
     with transaction.atomic():
         _lock_all()
@@ -109,6 +110,8 @@ def model_update(model: Model, **changes: Any) -> Model:
             model.settings = settings_check(model.engine, changes["settings"])
         if "enabled" in changes:
             model.enabled = changes["enabled"]
+        if "pinned" in changes:
+            model.pinned = changes["pinned"]
         wants_default = changes.get("is_default")
         if wants_default is False or (not model.enabled and model.is_default):
             model.is_default = None

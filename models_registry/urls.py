@@ -13,4 +13,5 @@ urlpatterns = [
     path("models/<str:id>/", views.ModelView.as_view(), name="model"),
     path("models/<str:id>/load/", views.LoadView.as_view(), name="load"),
     path("models/<str:id>/unload/", views.UnloadView.as_view(), name="unload"),
+    path("models/<str:id>/pin/", views.PinView.as_view(), name="pin"),
 ]

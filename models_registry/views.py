@@ -96,6 +96,24 @@ class UnloadView(APIView):
         return _accepted(services.model_unload(selectors.model_get(id)))
 
 
+class PinView(APIView):
+    permission_classes = [IsAuthenticated, IsAdministrator]
+
+    @extend_schema(
+        operation_id="models_pin",
+        request=serializers.PinSerializer,
+        responses={202: serializers.ModelSerializer},
+    )
+    def post(self, request: Request, id: str) -> Response:
+        """An empty body pins. The worker tells the model service within seconds; nothing is loaded."""
+        model = selectors.model_get(id)
+        body = serializers.PinSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.model_update(model, **body.validated_data)
+        live.board.read()
+        return Response(_body(request, model), status=status.HTTP_202_ACCEPTED)
+
+
 def _accepted(job: Job) -> Response:
     body = {"job": job.id, "model": job.model_id, "state": job.state}
     return Response(body, status=status.HTTP_202_ACCEPTED)

@@ -60,6 +60,7 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("DELETE", "/api/models/{id}/"): "administrator",
     ("POST", "/api/models/{id}/load/"): "administrator",
     ("POST", "/api/models/{id}/unload/"): "administrator",
+    ("POST", "/api/models/{id}/pin/"): "administrator",
     ("GET", "/api/monitoring/now/"): "administrator",
 }
 
@@ -90,6 +91,7 @@ SHARED_ROUTES: dict[str, str] = {
     "/api/models/{id}/": "models belong to the house; everybody may pick one",
     "/api/models/{id}/load/": "models belong to the house; administrators only",
     "/api/models/{id}/unload/": "models belong to the house; administrators only",
+    "/api/models/{id}/pin/": "models belong to the house; administrators only",
 }
 
 #: Text fields of frames that name nobody's thing, and why.

@@ -151,6 +151,9 @@ class Deployment:
                 for name, key in (("continue", "continues"), ("reasoning", "reasoning"), ("tools", "tools"))
                 if capabilities.get(key)
             ],
+            # Whether its answers share each step, and why not; both unknown until it is loaded.
+            "packed": self.info.get("packed"),
+            "reason": self.info.get("reason"),
             "running": self.running.total(),
             "waiting": len(self.queue) + len(self.later),
             "error": {"code": self.error.code, "message": self.error.message} if self.error else None,

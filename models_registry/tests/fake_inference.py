@@ -18,6 +18,7 @@ class FakeInference:
         self.path = path
         self.loads: list[dict[str, Any]] = []
         self.unloads: list[str] = []
+        self.pins: set[str] = set()
         self.answer: list[dict[str, Any]] = [
             {"kind": "status", "phase": "loading", "progress": 0.5},
             {"kind": "ready"},
@@ -42,7 +43,8 @@ class FakeInference:
         assert up.wait(10)
 
     def stop(self) -> None:
-        """As a killed process: connections break, the socket's file stays away."""
+        """As a killed process: connections break, the socket's file stays away, pins are forgotten."""
+        self.pins.clear()
         if self._thread is not None and self._thread.is_alive():
             assert self._loop is not None and self._end is not None
             self._loop.call_soon_threadsafe(self._end.set)
@@ -64,6 +66,7 @@ class FakeInference:
             [
                 web.post("/load", self._load),
                 web.post("/unload", self._unload),
+                web.post("/pin", self._pin),
                 web.get("/state", self._state),
                 web.get("/watch", self._watch),
             ]
@@ -96,7 +99,12 @@ class FakeInference:
         return web.json_response({"kind": "done"})
 
     async def _state(self, request: web.Request) -> web.Response:
-        return web.json_response({"models": list(self.states.values())})
+        return web.json_response({"models": list(self.states.values()), "pins": sorted(self.pins)})
+
+    async def _pin(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        (self.pins.add if body["pinned"] else self.pins.discard)(body["model"])
+        return web.json_response({"pins": sorted(self.pins)})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

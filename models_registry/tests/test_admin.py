@@ -49,6 +49,15 @@ def test_actions_ask_for_loads_and_unloads(page: Client, echo: Model) -> None:
     assert [job.kind for job in Job.objects.filter(state="queued")] == ["unload"]
 
 
+def test_actions_pin_and_unpin(page: Client, echo: Model) -> None:
+    assert "stays in memory" in _act(page, "pin", echo)
+    echo.refresh_from_db()
+    assert echo.pinned
+    assert "makes room" in _act(page, "unpin", echo)
+    echo.refresh_from_db()
+    assert not echo.pinned
+
+
 def test_make_default_takes_exactly_one(page: Client, echo: Model) -> None:
     other = services.model_create(name="Other", source={"kind": "echo"})
     assert "exactly one" in _act(page, "make_default", echo, other)

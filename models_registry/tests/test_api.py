@@ -24,6 +24,7 @@ CALLS = [
     ("delete", "{id}/", None, 403, 204),
     ("post", "{id}/load/", None, 403, 202),
     ("post", "{id}/unload/", None, 403, 202),
+    ("post", "{id}/pin/", None, 403, 202),
 ]
 
 

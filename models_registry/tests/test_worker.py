@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 
 from inference.client import InferenceClient
 from models_registry.tests.fake_inference import FakeInference
-from models_registry.tests.worker_process import ROOT, House
+from models_registry.tests.worker_process import House, Service
 
 #: What Celery writes when a message comes; the sweep writes nothing.
 RECEIVED = "job_run"
@@ -89,37 +87,21 @@ def test_work_goes_on_while_the_broker_is_away(house: Callable[..., House], infe
 
 
 @pytest.fixture
-def real_inference(tmp_path: Path) -> Iterator[str]:
-    """The model service itself, with its echo engine."""
-    socket = tmp_path / "run" / "inference.sock"
-    socket.parent.mkdir()
-    command = [sys.executable, "-m", "inference.server", "--address", f"unix:{socket}"]
-    with (tmp_path / "inference.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while not socket.exists():
-            assert server.poll() is None and time.monotonic() < deadline, (
-                tmp_path / "inference.log"
-            ).read_text()
-            time.sleep(0.02)
-        yield f"unix:{socket}"
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
+def real_inference(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    service.start()
+    yield service
+    service.stop()
 
 
 async def test_the_real_service_loads_and_unloads_what_the_worker_is_asked_for(
-    house: Callable[..., House], real_inference: str
+    house: Callable[..., House], real_inference: Service
 ) -> None:
-    home = house(real_inference)
+    home = house(real_inference.address)
     home.start()
     job = home.ask_for_load()
     home.until(lambda: home.job_state(job) == "done", "the end of the load")
-    client = InferenceClient(real_inference)
+    client = InferenceClient(real_inference.address)
     try:
         (state,) = (await client.state())["models"]
         assert state["state"] == "ready"
@@ -132,3 +114,19 @@ async def test_the_real_service_loads_and_unloads_what_the_worker_is_asked_for(
         assert all(model["state"] != "ready" for model in (await client.state())["models"])
     finally:
         await client.close()
+
+
+def test_pins_are_told_to_the_real_service_and_to_the_one_that_comes_after_it(
+    house: Callable[..., House], real_inference: Service
+) -> None:
+    home = house(real_inference.address)
+    model = home.pin(True)
+    home.start()
+    home.until(lambda: real_inference.state()["pins"] == [model], "the pin")
+    first = real_inference.state()["pid"]
+    real_inference.stop()
+    real_inference.start()
+    home.until(lambda: real_inference.state()["pins"] == [model], "the pin at the new service")
+    assert real_inference.state()["pid"] != first
+    home.pin(False)
+    home.until(lambda: real_inference.state()["pins"] == [], "the end of the pin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from inference.client import InferenceClient
+
 ROOT = Path(__file__).resolve().parents[2]
 
 ENQUEUE = """
@@ -20,6 +23,56 @@ from models_registry import services
 model = services.model_create(name="Echo", source={"kind": "echo"}, settings={"inline": True})
 print(services.model_load(model).id)
 """
+
+PIN = """
+import sys
+import django; django.setup()
+from models_registry import models, services
+model = models.Model.objects.first() or services.model_create(name="Echo", source={"kind": "echo"})
+print(services.model_update(model, pinned=sys.argv[1] == "True").id)
+"""
+
+
+class Service:
+    """The model service itself, without a model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "run" / "inference.sock"
+        self.socket.parent.mkdir()
+        self.address = f"unix:{self.socket}"
+        self.log = folder / "inference.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns once it listens."""
+        command = [sys.executable, "-m", "inference.server", "--address", self.address]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while not self.socket.exists():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.socket.unlink(missing_ok=True)
+
+    def state(self) -> dict[str, Any]:
+        async def ask() -> dict[str, Any]:
+            client = InferenceClient(self.address)
+            try:
+                return await client.state()
+            finally:
+                await client.close()
+
+        return asyncio.run(ask())
 
 
 class House:
@@ -49,6 +102,10 @@ class House:
 
     def ask_for_load(self) -> str:
         return self.python("-c", ENQUEUE)
+
+    def pin(self, pinned: bool) -> str:
+        """The id of the one model, which is made when there is none."""
+        return self.python("-c", PIN, str(pinned))
 
     def start(self) -> None:
         with self.log.open("ab") as log:

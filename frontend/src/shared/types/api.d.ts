@@ -315,6 +315,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{id}/pin/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description An empty body pins. The worker tells the model service within seconds; nothing is loaded. */
+        post: operations["models_pin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{id}/unload/": {
         parameters: {
             query?: never;
@@ -524,8 +541,14 @@ export interface components {
             device: string | null;
             memory_bytes: number | null;
             error: components["schemas"]["ModelError"] | null;
+            /** @description Whether its answers share each step; null while that is not known. */
+            packed: boolean | null;
+            /** @description Why its answers run one by one, in English. */
+            unpacked_reason: string | null;
             /** @description For administrators. */
             enabled?: boolean;
+            /** @description For administrators: it stays in memory until it is unloaded. */
+            pinned?: boolean;
             /** @description For administrators; never with a key. */
             source?: unknown;
             /** @description For administrators. */
@@ -600,6 +623,11 @@ export interface components {
             settings?: unknown;
             is_default?: boolean;
             enabled?: boolean;
+        };
+        /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
+        PinRequest: {
+            /** @default true */
+            pinned: boolean;
         };
         Provider: {
             name: string;
@@ -1374,6 +1402,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+        };
+    };
+    models_pin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PinRequest"];
+                "application/x-www-form-urlencoded": components["schemas"]["PinRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
                 };
             };
         };
