@@ -26,6 +26,9 @@ HEARTBEAT_EVERY = 10.0
 #: ... and a client that heard nothing for this long holds the server for gone.
 SILENCE_LIMIT = 35.0
 
+#: Settings that only the manager reads: a change needs no reload.
+MANAGERS_SETTINGS = frozenset({"keep_alive", "queue_limit"})
+
 Event = dict[str, Any]
 #: ``{"role", "content"}``. An assistant's may carry ``tool_calls``: ``[{"id", "name", "arguments"}]`` with an
 #: object as arguments; a tool's the ``tool_call_id`` that it answers and the tool's ``name``.
@@ -49,7 +52,8 @@ class ModelSpec:
     `engine` is "echo", "transformers" or "openai". `source` says where the model is:
     ``{"kind": "folder", "path": ...}``, ``{"kind": "remote", "base_url": ..., "model": ..., "api_key": ...,
     "continues": bool}`` or ``{"kind": "echo", "script": {...}}``. `settings` are the deployment's
-    (slots, device, dtype, threads, context_length, ...); a change of source or settings reloads.
+    (slots, device, dtype, threads, context_length, ...); a change of source or settings reloads, but for
+    those that no engine reads.
     """
 
     id: str
@@ -73,8 +77,12 @@ class ModelSpec:
 
     def runs_like(self, other: ModelSpec) -> bool:
         """Whether a loaded `other` can serve this spec; a new name alone needs no reload."""
-        mine = (self.engine, self.source, self.settings)
-        return mine == (other.engine, other.source, other.settings)
+        if (self.engine, self.source) != (other.engine, other.source):
+            return False
+        if self.settings == other.settings:
+            return True
+        names = (self.settings.keys() | other.settings.keys()) - MANAGERS_SETTINGS
+        return all(self.settings.get(name) == other.settings.get(name) for name in names)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Decisions:
             ticket.admit(model.engine, model.info)
 
     def _let_go_when_idle(self, model: Deployment) -> None:
-        keep = model.spec.settings.get("keep_alive")
+        keep = model.wanted.settings.get("keep_alive")
         if keep is None or model.running or model.is_wanted or model.leaving or model.spec.id in self.pins:
             return
         due = model.last_used + float(keep)

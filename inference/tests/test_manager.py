@@ -83,12 +83,16 @@ async def test_who_asks_while_a_model_is_being_unloaded_gets_it_again(house: Hou
     assert (await late)[-1]["kind"] == "finished"
 
 
-async def test_a_load_that_an_unload_ends_is_put_away(house: House) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_load_that_an_unload_ends_is_put_away(house: House, begun: bool) -> None:
     waiting = house.ask(local("a", slow=True))
     await house.until("a", state="loading")
+    if begun:
+        await house.engine(0)
     await house.manager.unload("a")
     assert (await waiting)[-1]["code"] == "unloaded"
-    assert house.made[0].unloaded and house.manager.board.lines() == []
+    assert [engine.unloaded for engine in house.made] == [True] * begun
+    assert house.manager.board.lines() == []
 
 
 async def test_an_answer_that_an_unload_ends_is_not_to_be_tried_again(house: House) -> None:
@@ -135,6 +139,18 @@ async def test_a_model_that_rested_for_its_keep_alive_leaves(house: House) -> No
     ended = loop.time()
     await house.until("a", state="stopped")
     assert loop.time() - ended == pytest.approx(300) and house.made[0].unloaded
+
+
+async def test_a_new_keep_alive_holds_without_a_reload_and_a_new_dtype_does_not(house: House) -> None:
+    await house.manager.ensure_ready(local("a", keep_alive=300))
+    await house.manager.ensure_ready(local("a"))
+    await asyncio.sleep(1000)
+    assert house.line("a")["state"] == "ready"
+    await house.manager.ensure_ready(local("a", keep_alive=50))
+    assert house.loads == ["a"]
+    await house.until("a", state="stopped")
+    await house.manager.ensure_ready(local("a", keep_alive=50, dtype="int8"))
+    assert house.loads == ["a", "a"]
 
 
 async def test_a_pinned_model_neither_leaves_for_another_nor_for_its_keep_alive(house: House) -> None:
