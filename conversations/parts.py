@@ -41,6 +41,7 @@ class Folder:
                     part["seconds"] = None
                 self.parts.append(part)
         elif kind in ("tool_call", "tool_result"):
+            self._close_reasoning(at)
             self.parts.append({"type": kind, **{k: v for k, v in event.items() if k not in ("kind", "raw")}})
         elif kind == "usage":
             self.usage = {k: v for k, v in event.items() if k not in ("kind", "raw")}

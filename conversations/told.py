@@ -16,6 +16,8 @@ _BY_CODE = {
     "out_of_memory": gettext_noop("The memory is not enough."),
     "engine_died": gettext_noop("The model's process ended."),
     "engine_error": gettext_noop("The model failed."),
+    "busy": gettext_noop("Too many wait for this model already."),
+    "unloaded": gettext_noop("The model was unloaded."),
     "unavailable": gettext_noop("The model service does not answer."),
     "cannot_continue": gettext_noop("This model cannot go on from what there is."),
     "load_failed": gettext_noop("The model cannot be loaded."),

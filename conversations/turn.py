@@ -115,7 +115,10 @@ class TurnRun:
                 self._progress, pause = loop.time(), 0.1
             elif loop.time() - self._progress > PATIENCE:
                 return last
-            self._put({"kind": "status", "phase": "resuming"})
+            if last.get("code") == "busy":
+                self._put({"kind": "status", "phase": "queued", "position": 0})
+            else:
+                self._put({"kind": "status", "phase": "resuming"})
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -134,7 +137,8 @@ class TurnRun:
                 async for event in events:
                     if event["kind"] in LAST_EVENTS:
                         return told(event)
-                    self._put(event)
+                    if event["kind"] != "logprobs":  # of use to programs that ask the model themselves
+                        self._put(event)
         except InferenceError as error:
             return told(error.to_event())
         return told(InferenceError("unavailable", "The stream ended early.", True).to_event())

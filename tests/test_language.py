@@ -26,6 +26,7 @@ from conversations.runner import runner
 from conversations.told import told
 from inference.errors import InferenceError
 from models_registry import live
+from tests.docs_facts import error_codes
 
 CATALOGUE = Path(settings.LOCALE_PATHS[0]) / "zh_Hans" / "LC_MESSAGES" / "django.po"
 WRONG = "有些字段不正确。"
@@ -210,6 +211,8 @@ def test_a_new_turn_keeps_the_askers_language(anna: User) -> None:
 @pytest.mark.parametrize(
     ("code", "sentence", "said"),
     [
+        ("busy", "Too many wait for this model already.", "等待这个模型的人已经太多了。"),
+        ("unloaded", "The model was unloaded.", "模型已被卸载。"),
         ("out_of_memory", "The answer does not fit into memory.", "内存放不下这个回答。"),
         ("load_failed", "No such file: x", "模型加载不了。（No such file: x）"),
         ("something_new", "Never heard of.", "Never heard of."),
@@ -222,3 +225,10 @@ def test_failures_of_the_model_service(code: str, sentence: str, said: str) -> N
         assert told(event)["message"] == said
     with translation.override("en"):
         assert told(event) == event
+
+
+def test_every_failure_of_the_model_service_has_a_general_sentence() -> None:
+    for code in error_codes("InferenceError", "inference"):
+        with translation.override("zh-hans"):
+            said = told(InferenceError(code, "Something with a detail: x").to_event())["message"]
+        assert said.endswith("（Something with a detail: x）"), code

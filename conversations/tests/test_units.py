@@ -68,6 +68,14 @@ def test_usage_and_calls():
     assert text_of(folder.parts) == ""
 
 
+def test_a_call_ends_the_thoughts_before_it():
+    folder = folded(("reasoning", "a", 10.0))
+    folder.fold({"kind": "tool_call", "id": "1", "name": "n", "arguments": {}}, 12.0)
+    folder.fold({"kind": "reasoning", "text": "b"}, 20.0)
+    folder.fold({"kind": "finished", "reason": "stop"}, 21.0)
+    assert [part.get("seconds") for part in folder.parts] == [2.0, None, 1.0]
+
+
 @pytest.mark.parametrize(
     "content",
     ["hi", "你好\n", [{"type": "text", "text": "a"}, {"type": "text", "text": ""}], "x" * LONGEST_CONTENT],
