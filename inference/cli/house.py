@@ -38,3 +38,5 @@ async def _load(manager: Manager, spec: ModelSpec) -> None:
     (line,) = manager.board.lines()
     text = f"{spec.name} on {line['device']}, context {line['context_length']} tokens"
     print(f"{text}, loaded in {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+    if line["packed"] is False:
+        print(f"its answers do not share their steps: {line['reason']}", file=sys.stderr, flush=True)
