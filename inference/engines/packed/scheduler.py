@@ -16,6 +16,9 @@ from inference.errors import InferenceError
 
 #: What an answer of unknown length gets beyond its prompt at first, and each time it needs more (tokens).
 RESERVE = 512
+#: Prompts are cut so that a step takes about this long (seconds), once it is known how long steps take.
+LONGEST_STEP = 0.25
+UNKNOWN_PACE = 128
 #: A prompt gets at least this many tokens of a step, however slow the model is.
 LEAST_CHUNK = 16
 
@@ -186,11 +189,14 @@ class Pace:
 
     def room(self, decoding: int, beginning: int) -> int:
         """How many prompt tokens a step may carry beside `decoding` answers while `beginning` wait for their
-        first token: where one begins among many its prompt adds less than a step's own time, where many
-        begin and few run the prompts go first."""
-        if not decoding or not self._base or not self._per_token:
-            return 1 << 30
-        return int(0.8 * max(1.0, beginning / decoding) * self._base / self._per_token)
+        first token. Beside many that read, a prompt adds less than a step's own time; where many begin, the
+        prompts go first. No step takes so long that a cancellation waits."""
+        if not self._per_token:
+            return UNKNOWN_PACE
+        seconds = LONGEST_STEP
+        if decoding and self._base:
+            seconds = min(seconds, 0.8 * self._base * max(1.0, 4 * beginning / decoding))
+        return int(seconds / self._per_token)
 
 
 def too_long(sequence: Sequence, limit: int) -> InferenceError:
