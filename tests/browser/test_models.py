@@ -63,6 +63,24 @@ def test_an_administrator_loads_and_unloads_and_everyone_sees_it(
     expect(seen).to_have_attribute("data-state", "stopped")
 
 
+def test_an_administrator_pins_a_model_and_nobody_else_can(
+    guests: Guests, house: House, admin: Person, someone: Person
+) -> None:
+    model = house.echo_model(admin, "Keeper", tokens=5, settings={"inline": True})
+    page, watching = guests.open(admin, "/models"), guests.open(someone, "/models")
+    pin = page.locator(f'[data-testid=model-card][data-model="{model}"]').get_by_test_id("model-pin")
+    expect(pin).to_have_attribute("aria-label", "Pin: keep in memory")
+    pin.click()
+    expect(pin).to_have_attribute("aria-label", "Unpin: make room when it is needed")
+    assert house.call("GET", f"/api/models/{model}/", admin)["pinned"] is True
+    pin.click()
+    expect(pin).to_have_attribute("aria-label", "Pin: keep in memory")
+    assert house.call("GET", f"/api/models/{model}/", admin)["pinned"] is False
+    seen = watching.locator(f'[data-testid=model-card][data-model="{model}"]')
+    expect(seen).to_be_visible()
+    expect(seen.get_by_test_id("model-pin")).to_have_count(0)
+
+
 def test_a_folder_that_holds_no_model_is_refused_at_its_field(guests: Guests, admin: Person) -> None:
     page = guests.open(admin, "/models")
     page.get_by_test_id("model-register").click()

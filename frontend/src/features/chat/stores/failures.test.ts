@@ -8,7 +8,7 @@ const ALL = { others: true, shorten: true }
 
 describe('a failure', () => {
   it('has words for what happened, and the server\'s own where the page knows none', () => {
-    for (const code of ['context_too_long', 'out_of_memory', 'engine_died', 'unavailable', 'load_failed', 'model_not_found', 'no_model', 'conversation_busy']) {
+    for (const code of ['context_too_long', 'out_of_memory', 'engine_died', 'busy', 'unavailable', 'load_failed', 'model_not_found', 'no_model', 'conversation_busy']) {
       expect(words(code, 'raw words')).not.toMatch(/raw words|\(/)
     }
     expect(words('context_too_long', '', { tokens: 9120, limit: 8192 })).toMatch('9120 of 8192')

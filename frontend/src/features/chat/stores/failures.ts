@@ -8,6 +8,7 @@ const KNOWN: Record<string, { words: Key; remedies: Remedy[] }> = {
   context_too_long: { words: 'status.fail.context_too_long', remedies: ['shorten', 'choose'] },
   out_of_memory: { words: 'status.fail.out_of_memory', remedies: ['choose', 'shorten', 'retry'] },
   engine_died: { words: 'status.fail.engine_died', remedies: ['retry', 'choose'] },
+  busy: { words: 'status.fail.busy', remedies: ['retry', 'choose'] },
   unavailable: { words: 'status.fail.unavailable', remedies: ['retry'] },
   load_failed: { words: 'status.fail.load_failed', remedies: ['choose', 'models', 'retry'] },
   model_not_found: { words: 'status.fail.model_not_found', remedies: ['choose', 'models'] },

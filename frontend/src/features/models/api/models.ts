@@ -19,4 +19,5 @@ export async function loadModels(): Promise<Model[]> {
 export const addFolder = (name: string, path: string): Promise<Model> => api('/api/models/', { method: 'POST', body: { name, source: { kind: 'folder', path } } })
 export const makeDefault = (id: string): Promise<Model> => api(pathOf(id), { method: 'PATCH', body: { is_default: true } })
 export const loadModel = (id: string): Promise<unknown> => api(pathOf(id, 'load/'), { method: 'POST' })
+export const pinModel = (id: string, pinned: boolean): Promise<unknown> => api(pathOf(id, 'pin/'), { method: 'POST', body: { pinned } })
 export const unloadModel = (id: string): Promise<unknown> => api(pathOf(id, 'unload/'), { method: 'POST' })

@@ -1,8 +1,10 @@
-import { App, Button, Card, Progress, Tag } from 'antd'
+import { PushpinFilled, PushpinOutlined } from '@ant-design/icons'
+import { App, Button, Card, Progress, Tag, Tooltip } from 'antd'
 import { useState } from 'react'
 import { useT, type Key } from '@/shared/i18n'
 import type { Model } from '@/shared/types/wire'
-import { loadModel, makeDefault, unloadModel } from '../api/models'
+import { IconButton } from '@/shared/ui/IconButton'
+import { loadModel, makeDefault, pinModel, unloadModel } from '../api/models'
 import { refreshModels } from '../stores/models'
 import { StateTag } from './StateTag'
 
@@ -29,10 +31,24 @@ export function ModelCard({ model, canChange }: { model: Model; canChange: boole
       <dl className="card-facts">
         {facts.filter(([, value]) => value).map(([label, value]) => <div key={label}><dt>{label}</dt><dd>{value}</dd></div>)}
       </dl>
-      {(model.capabilities?.length ?? 0) > 0 && <div className="card-tags">{model.capabilities?.map((word) => <Tag key={word} variant="filled">{ABILITIES[word] ? t(ABILITIES[word]) : word}</Tag>)}</div>}
+      <Tags model={model} />
       {error && <p className="card-error"><strong>{t('models.lastError')}:</strong> {error}</p>}
       {canChange && <CardActions model={model} />}
     </Card>
+  )
+}
+
+/** What it can do, and that its answers do not share each step where that is so. */
+function Tags({ model }: { model: Model }) {
+  const { t } = useT()
+  const words = model.capabilities ?? []
+  const alone = model.packed === false
+  if (words.length === 0 && !alone) return null
+  return (
+    <div className="card-tags">
+      {words.map((word) => <Tag key={word} variant="filled">{ABILITIES[word] ? t(ABILITIES[word]) : word}</Tag>)}
+      {alone && <Tooltip title={t('models.oneByOneWhy', { reason: model.unpacked_reason ?? '' })}><Tag variant="filled" tabIndex={0} data-testid="model-one-by-one">{t('models.oneByOne')}</Tag></Tooltip>}
+    </div>
   )
 }
 
@@ -59,6 +75,8 @@ function CardActions({ model }: { model: Model }) {
         ? <Button size="small" loading={busy === 'unload'} onClick={() => void run('unload', unloadModel)} data-testid="model-unload">{t('models.unload')}</Button>
         : <Button size="small" type="primary" disabled={model.state === 'draining'} loading={busy === 'load'} onClick={() => void run('load', loadModel)} data-testid="model-load">{t('models.load')}</Button>}
       {!model.is_default && <Button size="small" type="text" loading={busy === 'default'} onClick={() => void run('default', makeDefault)} data-testid="model-default">{t('models.makeDefault')}</Button>}
+      <IconButton size="small" className="card-pin" label={t(model.pinned ? 'models.unpin' : 'models.pin')} icon={model.pinned ? <PushpinFilled /> : <PushpinOutlined />}
+        loading={busy === 'pin'} onClick={() => void run('pin', (id) => pinModel(id, !model.pinned))} data-testid="model-pin" />
     </div>
   )
 }
