@@ -3,8 +3,8 @@
     python benchmarks/residency.py [--model FOLDER] [--rounds 20]
 
 Starts an inference server of its own. Three models (one folder under three names, two dtypes) are loaded and
-unloaded in turn; printed is the memory (PSS) of all of the server's processes with nothing loaded, before and
-after. Then ten requests for the three at once, with room for one: answers, loads, seconds. Needs Linux.
+unloaded in turn; printed is the memory of all its processes with nothing loaded, before and after.
+Then ten requests for the three at once, with room for one: answers, loads, seconds. Needs Linux.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -29,6 +30,14 @@ from inference.protocol import Event, ModelSpec  # noqa: E402
 
 HELLO = [{"role": "user", "content": "Hello! Who are you?"}]
 TOKENS = 8
+
+
+class Memory(NamedTuple):
+    """Bytes of the server and all below it. `pss` counts a shared page by its share, so a neighbour that maps
+    the same libraries changes it; `uss` is what nobody shares."""
+
+    pss: int
+    uss: int
 
 
 class Server:
@@ -58,14 +67,13 @@ class Server:
         self._process.terminate()
         await self._process.wait()
 
-    def pss(self) -> int:
-        """Bytes of the server and all below it, shared pages counted once."""
+    def memory(self) -> Memory:
         root = psutil.Process(self._process.pid)
-        total = 0
+        infos = []
         for process in [root, *root.children(recursive=True)]:
             with suppress(psutil.Error):
-                total += process.memory_full_info().pss
-        return total
+                infos.append(process.memory_full_info())
+        return Memory(sum(info.pss for info in infos), sum(info.uss for info in infos))
 
 
 def models(folder: Path) -> list[ModelSpec]:
@@ -84,7 +92,7 @@ async def ask(client: InferenceClient, spec: ModelSpec, user: str = "") -> Event
     return last
 
 
-async def turns(server: Server, specs: list[ModelSpec], rounds: int) -> tuple[list[int], list[float]]:
+async def turns(server: Server, specs: list[ModelSpec], rounds: int) -> tuple[list[Memory], list[float]]:
     """Memory with nothing loaded: first after one load of each, then after each round. And the seconds that
     each load took, until it was ready."""
     empty, loads = [], []
@@ -97,7 +105,7 @@ async def turns(server: Server, specs: list[ModelSpec], rounds: int) -> tuple[li
         assert ended["kind"] == "finished", ended
         await server.client.unload(spec.id)
         if number + 1 >= len(specs):
-            empty.append(server.pss())
+            empty.append(server.memory())
     return empty, loads
 
 
@@ -133,9 +141,11 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as run:
         async with Server(run) as server:
             empty, loads = await turns(server, specs, args.rounds)
-    before, after = empty[0], empty[-1]
-    print(f"PSS of all processes, nothing loaded: {before / 1e6:.1f} MB after one load of each model,")
-    print(f"  {after / 1e6:.1f} MB after {args.rounds} more ({100 * (after - before) / before:+.2f} %)")
+    print(f"all processes, nothing loaded, after one load of each model and after {args.rounds} more:")
+    for name, before, after in zip(Memory._fields, empty[0], empty[-1], strict=True):
+        print(
+            f"  {name} {before / 1e6:.1f} -> {after / 1e6:.1f} MB ({100 * (after - before) / before:+.2f} %)"
+        )
     print(
         f"a load, first / median of the others: {loads[0]:.1f} / {sorted(loads[1:])[len(loads) // 2]:.2f} s"
     )
