@@ -256,3 +256,17 @@ def test_a_deleted_model_is_unloaded(echo: Model, admin_api: APIClient) -> None:
     assert admin_api.delete(f"{URL}{echo.id}/").status_code == 204
     assert Job.objects.get().kind == "unload"
     assert Job.objects.get().model_id == echo.id
+
+
+def test_why_answers_run_one_by_one_is_told_to_everybody(
+    echo: Model, user_api: APIClient, inference: FakeInference
+) -> None:
+    def told() -> tuple[bool | None, str | None]:
+        body = user_api.get(f"{URL}{echo.id}/").json()
+        return body["packed"], body["unpacked_reason"]
+
+    assert told() == (None, None)
+    inference.say(echo.id, "ready", packed=False, reason="It cannot be packed: its layers differ.")
+    assert told() == (False, "It cannot be packed: its layers differ.")
+    inference.say(echo.id, "ready", packed=True, reason="")
+    assert told() == (True, None)
