@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from inference.engines.packed import elementwise, linears, weights
+from inference.engines.packed import choice, elementwise, linears, weights
 from inference.tests import tiny_models
 
 
@@ -20,7 +20,8 @@ def _model(make: Any, folder: Any) -> Any:
 
 def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return model(input_ids=ids, use_cache=False).logits
+        logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
+        return logits
 
 
 def _kinds(model: nn.Module) -> set[type[nn.Module]]:
@@ -111,6 +112,50 @@ def test_a_row_of_a_norm_does_not_depend_on_the_rows_beside_it():
         assert torch.equal(norm(x), alone)
 
 
+def test_large_numbers_in_one_place_cost_the_others_no_precision():
+    torch.manual_seed(0)
+    layer, x = nn.Linear(256, 128), torch.randn(64, 256)
+    x[:, [7, 99]] *= 40
+    with torch.inference_mode():
+        expected = layer(x)
+        plain, split = (
+            (linears.product([layer], "int8", peaks)(x) - expected).norm()
+            for peaks in (None, x.abs().amax(0))
+        )
+    assert split < plain / 3
+
+
+def test_int8_keeps_the_answer_of_each_family_near(tmp_path):
+    for make in tiny_models.PACKED:
+        model = _model(make, tmp_path / make.__name__)
+        expected = _logits(model, _ids(40))
+        weights.prepare(model, "int8")
+        logits = _logits(model, _ids(40))
+        # Far from nothing: with weights this random, a rounded row may go to another expert.
+        assert (logits - expected).norm() / expected.norm() < 0.25, make.__name__
+        assert torch.equal(_logits(model, _ids(40)), logits)
+
+
+def test_the_choice_is_measured_once_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path))
+    model = _model(tiny_models.make_llama, tmp_path / "model")
+    measure = Mock(return_value=0.4)
+    monkeypatch.setattr(choice, "_ratio", measure)
+    assert [choice.best(model) for _ in range(3)] == ["int8"] * 3
+    assert measure.call_count == 1
+    measure.return_value = 0.95
+    (tmp_path / "int8.json").write_text("broken")
+    assert [choice.best(model) for _ in range(3)] == ["float32"] * 3
+    assert measure.call_count == 2
+
+
+def test_the_measured_choice_is_one_of_two(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path / "none" / "yet"))
+    model = _model(tiny_models.make_llama, tmp_path / "model")
+    assert choice.best(model) in ("int8", "float32")
+    assert list((tmp_path / "none" / "yet").iterdir()) == [tmp_path / "none" / "yet" / "int8.json"]
+
+
 def test_int8_is_near_to_float():
     torch.manual_seed(0)
     layers = [nn.Linear(256, 128), nn.Linear(256, 64)]
@@ -131,11 +176,12 @@ def test_a_module_that_only_looks_like_a_known_one_stays(tmp_path):
             return x * self.weight
 
     class OddMLP(nn.Module):
-        def __init__(self, known: nn.Module) -> None:
+        def __init__(self, known: Any) -> None:
             super().__init__()
-            self.__dict__.update(copy.copy(known.__dict__))
+            self.gate_proj, self.up_proj, self.down_proj = known.gate_proj, known.up_proj, known.down_proj
+            self.act_fn = known.act_fn
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor) -> Any:
             return self.down_proj(self.act_fn(self.gate_proj(x) + self.up_proj(x)))
 
     model = _model(tiny_models.make_llama, tmp_path)

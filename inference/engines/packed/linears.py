@@ -22,14 +22,17 @@ _onednn = torch.ops.mkldnn
 _quantized = torch.ops.quantized
 
 
-def product(parts: Sequence[nn.Linear], weights: str) -> Product:
-    """The linears `parts`, which read the same rows, as one product whose columns stand side by side."""
+def product(parts: Sequence[nn.Linear], weights: str, peaks: Tensor | None = None) -> Product:
+    """The linears `parts`, which read the same rows, as one product whose columns stand side by side.
+
+    peaks [in]: for int8, how large each number of a row was seen to be, see `Int8`.
+    """
     weight = (
         torch.cat([part.weight.detach() for part in parts]) if len(parts) > 1 else parts[0].weight.detach()
     )
     biases = [part.bias.detach() for part in parts if part.bias is not None]
     bias = torch.cat(biases) if biases else None
-    return Int8(weight, bias) if weights == "int8" else Float(weight, bias)
+    return Int8(weight, bias, peaks) if weights == "int8" else Float(weight, bias)
 
 
 class Float:
@@ -44,26 +47,46 @@ class Float:
 
 
 class Int8:
-    """A float32 product through int8: symmetric, one scale per row of x and one per column of the result."""
+    """A float32 product through int8: symmetric, one scale per row of x and one per column of the result.
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        scale = weight.abs().amax(1).float().clamp_(min=1e-12).div_(127)
-        with warnings.catch_warnings():  # says that quantised tensors will leave torch one day
-            warnings.simplefilter("ignore", UserWarning)
-            rounded = torch.quantize_per_channel(
-                weight.float(), scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8
-            )
-        self._weight, self._bias = _quantized.linear_prepack(rounded, None), bias
+    In a trained model a few places of x, always the same, hold numbers many times larger than the rest. They
+    would set the row's scale and leave few steps to the others. So such a place is divided by a whole number
+    and stands that many times in the row and in the weight (outlier channel splitting, Zhao et al. 2019).
+    `peaks` tells where these places are.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, peaks: Tensor | None = None) -> None:
+        self._extra: Tensor | None = None
+        if peaks is not None:
+            copies = _copies(peaks)
+            self._extra = torch.repeat_interleave(copies - 1)
+            self._shrink = 1 / torch.cat((copies, copies[self._extra])).float()
+            weight = torch.cat((weight, weight[:, self._extra]), 1)
+        self._weight, self._bias = _rounded(weight), bias
         levels = _levels()
         self._step, self._zero = 1 / levels, levels + 1
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self._extra is not None:
+            x = torch.cat((x, x.index_select(-1, self._extra)), -1).mul_(self._shrink)
         # A row of zeros becomes NaN here, then some integer, then zero again when it is multiplied below.
         largest = x.abs().amax(-1, keepdim=True)
         y: Tensor = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             x / largest, self._step, self._zero, self._weight
         )
         return y.mul_(largest) if self._bias is None else torch.addcmul(self._bias, y, largest)
+
+
+def _copies(peaks: Tensor) -> Tensor:
+    """How often each place stands in the row: as even as some more places than there were allow."""
+    room, low, high = min(64, len(peaks) // 8), 0.0, float(peaks.max())
+    for _ in range(30):
+        middle = (low + high) / 2
+        if int((peaks / middle).ceil().clamp_(min=1).sum()) - len(peaks) <= room:
+            high = middle
+        else:
+            low = middle
+    return (peaks / high).ceil().clamp_(min=1).long()
 
 
 @cache
@@ -79,14 +102,20 @@ def int8_works() -> bool:
 def _levels() -> int:
     """How many steps of a row's scale there are on each side: 127, or 63 where the processor adds two
     products in 16 bits and cuts what is larger (AVX2 without VNNI)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        ones = torch.quantize_per_channel(
-            torch.ones(16, 64), torch.full((16,), 1 / 127), torch.zeros(16), 0, torch.qint8
-        )
-    weight = _quantized.linear_prepack(ones, None)
-    y = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(torch.ones(4, 64), 1 / 127, 128, weight)
+    y = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+        torch.ones(4, 64), 1 / 127, 128, _rounded(torch.ones(16, 64))
+    )
     return 127 if bool((y - 64).abs().max() < 0.01) else 63
+
+
+def _rounded(weight: Tensor) -> Any:
+    """A weight [out, in] as int8 in FBGEMM's blocks."""
+    scale = weight.abs().amax(1).float().clamp_(min=1e-12).div_(127)
+    zeros = torch.zeros(len(scale), dtype=torch.long)
+    with warnings.catch_warnings():  # says that quantised tensors will leave torch one day
+        warnings.simplefilter("ignore", UserWarning)
+        tensor = torch.quantize_per_channel(weight.float(), scale, zeros, 0, torch.qint8)
+    return _quantized.linear_prepack(tensor, None)
 
 
 class Linear(nn.Module):
@@ -131,8 +160,9 @@ class Part(nn.Module):
         return self._shared.take(x, self._part)
 
 
-def parts(linears: Sequence[nn.Linear], weights: str) -> list[Part]:
-    shared = _Shared(product(linears, weights), [linear.out_features for linear in linears])
+def parts(linears: Sequence[nn.Linear], weights: str, peaks: Tensor | None = None) -> list[Part]:
+    """One for each of `linears`, which read the same rows."""
+    shared = _Shared(product(linears, weights, peaks), [linear.out_features for linear in linears])
     return [Part(shared, part) for part in range(len(linears))]
 
 

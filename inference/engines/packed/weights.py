@@ -7,7 +7,7 @@ the packed engine use the same modules.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ _LINEARS = frozenset({
     "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "lm_head",
 })  # fmt: skip
 _HEADS = ("q_proj", "k_proj", "v_proj")
+# Those whose input has numbers that are large in the same place in all rows. (What o_proj reads has not.)
+_SPLIT = frozenset({"q_proj", "gate_proj", "down_proj", "lm_head"})
 
 
 def prepare(model: nn.Module, weights: str) -> None:
@@ -40,16 +42,46 @@ def prepare(model: nn.Module, weights: str) -> None:
         replace_rotary(model)
 
 
+def known(model: nn.Module) -> list[tuple[str, nn.Linear]]:
+    """The float32 linears that int8 would replace, each with its own name."""
+    found: list[tuple[str, nn.Module]] = [(n.rpartition(".")[2], part) for n, part in model.named_modules()]
+    return [(name, part) for name, part in found if _is_known(part, name, torch.float32)]
+
+
+def _is_known(module: nn.Module, name: str, dtype: torch.dtype) -> TypeGuard[nn.Linear]:
+    return name in _LINEARS and type(module) is nn.Linear and module.weight.dtype == dtype
+
+
 class _Replacement:
     def __init__(self, model: Any, weights: str) -> None:
         self._model, self._weights = model, weights
         self._dtype = torch.bfloat16 if weights == "bfloat16" else torch.float32
         self._plain: nn.Module | None = None  # the output layer, where it shares the embedding's table
         self._gated: dict[type[nn.Module], bool] = {}
+        self._peaks: dict[nn.Module, Tensor] = {}
 
     def run(self) -> None:
+        if self._weights == "int8" and not self._model.config.is_encoder_decoder:
+            self._listen()
         self._embedding()
         self._children(self._model)
+
+    def _listen(self) -> None:
+        """How large each number of the rows that a linear reads is, next to the row's others. Random tokens
+        will do: the places of the large ones are in the weights, not in the text."""
+
+        def hook(linear: nn.Module, args: tuple[Tensor, ...]) -> None:
+            rows = args[0].flatten(0, -2)
+            size = rows.pow(2).mean(-1, keepdim=True).sqrt().clamp_(min=1e-12)
+            if len(rows):  # an expert may get none
+                self._peaks[linear] = (rows.abs() / size).amax(0).clamp_(min=1e-3)
+
+        hooks = [part.register_forward_pre_hook(hook) for name, part in known(self._model) if name in _SPLIT]
+        random = torch.Generator().manual_seed(1)
+        ids = torch.randint(0, self._model.config.get_text_config().vocab_size, (1, 64), generator=random)
+        self._model(input_ids=ids, use_cache=False)
+        for hook_ in hooks:
+            hook_.remove()
 
     def _embedding(self) -> None:
         """Released checkpoints are bfloat16: then the table is kept so, and the output layer has its own."""
@@ -67,12 +99,14 @@ class _Replacement:
         linears_: dict[str, Any] = {name: c for name, c in children.items() if self._is_known(name, c)}
         heads = [linears_[name] for name in _HEADS if name in linears_]
         if len(heads) == 3 and len({(head.in_features, head.bias is None) for head in heads}) == 1:
-            for name, part in zip(_HEADS, linears.parts(heads, self._weights), strict=True):
+            for name, part in zip(
+                _HEADS, linears.parts(heads, self._weights, self._peaks.get(heads[0])), strict=True
+            ):
                 setattr(parent, name, part)
                 del linears_[name]
         for name, child in children.items():
             if name in linears_:
-                setattr(parent, name, linears.Linear(linears.product([linears_[name]], self._weights)))
+                setattr(parent, name, linears.Linear(self._product([linears_[name]])))
             elif self._is_gated(child):
                 setattr(parent, name, self._mlp(child))
             elif (norm := rms_norm(child)) is not None:
@@ -81,8 +115,7 @@ class _Replacement:
                 self._children(child)
 
     def _is_known(self, name: str, child: nn.Module) -> bool:
-        known = name in _LINEARS and type(child) is nn.Linear and child is not self._plain
-        return known and child.weight.dtype == self._dtype
+        return _is_known(child, name, self._dtype) and child is not self._plain
 
     def _is_gated(self, child: Any) -> bool:
         """Whether it computes down(act(gate(x)) * up(x)); asked once for each class."""
@@ -101,8 +134,11 @@ class _Replacement:
         return self._gated[kind]
 
     def _mlp(self, child: Any) -> nn.Module:
-        gate_up = linears.product([child.gate_proj, child.up_proj], self._weights)
-        return linears.GatedMLP(gate_up, linears.product([child.down_proj], self._weights), child.act_fn)
+        gate_up, down = self._product([child.gate_proj, child.up_proj]), self._product([child.down_proj])
+        return linears.GatedMLP(gate_up, down, child.act_fn)
+
+    def _product(self, parts: list[Any]) -> linears.Product:
+        return linears.product(parts, self._weights, self._peaks.get(parts[0]))
 
 
 class Table(nn.Module):
