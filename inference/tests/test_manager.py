@@ -116,11 +116,12 @@ async def test_past_the_queue_limit_a_request_is_refused_at_once(house: House) -
 
 
 async def test_the_slots_are_the_settings_or_what_the_engine_says(house: House) -> None:
-    for name, settings, expected in [
+    cases: list[tuple[str, dict[str, Any], int]] = [
         ("a", {"slots": 2, "info": {"slots": 5}}, 2),
         ("b", {"info": {"slots": 5}}, 5),
         ("c", {}, 32),
-    ]:
+    ]
+    for name, settings, expected in cases:
         tasks = [house.ask(local(name, **settings)) for _ in range(40)]
         await house.until(name, running=expected, waiting=40 - expected)
         house.made[-1].go.set()

@@ -118,8 +118,8 @@ async def test_whatever_happens(seed: int) -> None:
         if not task.cancelled():
             kinds = [event["kind"] for event in task.result()]
             assert kinds[-1] in ENDS and sum(kind in ENDS for kind in kinds) == 1
-    for task in chance.others:
-        task.result()
+    for other in chance.others:
+        other.result()
     for model in chance.house.manager._models.values():
         assert model.state in (State.STOPPED, State.READY, State.FAILED)
         assert not model.running and not model.is_asked_for and not model.leaving and model.task is None
