@@ -7,6 +7,7 @@ over them, float16 on cards before compute capability 8.0.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 
 import psutil
@@ -17,6 +18,8 @@ from inference.errors import InferenceError
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 # What a card or the main memory keeps for activations and the KV cache, as a share of the weights.
 _HEADROOM = 1.1
+# Bytes beside the weights: a tokenizer that gets no memory ends the whole process (its library is in Rust).
+_TOKENIZER = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def choose_device(setting: str, need: int) -> Place:
     device = wanted_device(setting)
     name = str(device)
     if device.type == "cpu":
-        _check(need, psutil.virtual_memory().available, "this machine has")
+        _check(need, _main_memory(), "for this process there are")
         return Place("cpu")
     if device.type != "cuda":
         return Place(str(device))
@@ -105,6 +108,18 @@ def _free(index: int) -> int:
         return torch.cuda.get_device_properties(index).total_memory - torch.cuda.device_memory_used(index)
     except Exception:
         return int(torch.cuda.mem_get_info(index)[0])
+
+
+def _main_memory() -> int:
+    """Bytes: what the machine has free, or what this process may still take of its RLIMIT_AS."""
+    free = int(psutil.virtual_memory().available)
+    if sys.platform != "win32":
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            free = min(free, limit - psutil.Process().memory_info().vms - _TOKENIZER)
+    return max(0, free)
 
 
 def _check(need: int, free: int, who: str) -> None:

@@ -153,6 +153,18 @@ def test_weights_that_do_not_fit_say_how_much_is_free(llama: Path, monkeypatch: 
     assert failure.code == "out_of_memory" and failure.extra["free_bytes"] == 1000
 
 
+def test_a_limit_of_the_address_space_counts_before_anything_is_read(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    used = psutil.Process().memory_info().vms
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (used + (64 << 20), -1))
+    assert refused(llama).code == "out_of_memory"
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (used + (1 << 30), -1))
+    assert load(llama).device == "cpu"
+
+
 @pytest.mark.parametrize(
     "error",
     [
