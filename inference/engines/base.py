@@ -31,8 +31,8 @@ class Engine(Protocol):
 
     async def load(self, report: Report) -> dict[str, Any]:
         """Make ready, telling the progress 0..1. Returns info: device, dtype, context_length,
-        memory_bytes (of the weights; how large its KV cache may be was decided by the setting
-        `kv_tokens`), capabilities, pid, and slots where it knows how many generations it does at a time.
+        memory_bytes (what it holds by now: on the CPU without the KV cache, which fills later),
+        capabilities, pid, and slots where it knows how many generations it does at a time.
         Raises InferenceError."""
         ...
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -54,6 +55,13 @@ def _die_with_parent() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _give_back() -> None:
+    """What the load needed for a while only: with glibc it stays in the arenas of the threads that read."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _limit_memory(limit: int) -> None:
     """No more than `limit` bytes beside what is mapped now: torch alone maps gigabytes that it never touches.
     Linux only. Mapped files and the stacks of threads count, too."""
@@ -85,6 +93,7 @@ async def _serve(link: socket.socket, spec: ModelSpec) -> None:
             log.exception("loading failed")
         child.send({"op": "failed", "event": as_failure(error, "load_failed").to_event()})
     else:
+        _give_back()
         child.engine = engine
         child.send({"op": "ready", "info": info})
     await pulse

@@ -145,19 +145,22 @@ class Work:
         if model.device is not None:
             device = str(model.info.get("device") or model.device)
             model.device = "cuda:0" if device == "cuda" else device
-            model.held = model.granted + int(model.info.get("memory_bytes") or model.held - model.granted)
+            if model.device != "cpu":
+                model.granted = 0  # on a card the KV cache is there from the begin
+            said = model.info.get("memory_bytes")
+            model.held = model.granted + int(said) if said else model.held
             self._run(self._measure(model, engine))
         if isinstance(engine, Mortal):
             self._run(self._watch_exit(model, engine, engine))
         self._decide()
 
     async def _measure(self, model: Deployment, engine: Engine) -> None:
-        """What a process takes in truth, where that is more than it says."""
+        """What the process takes in truth. Its KV cache is not in that yet: its pages come with its use."""
         pid = engine.stats().get("pid")
-        if model.device == "cpu" and pid:
+        if model.device == "cpu" and pid and model.spec.engine != "echo":  # which only pretends
             used = await self._aside(self._memory.used, pid)
             if used and model.engine is engine:
-                model.held = max(model.held, int(used))
+                model.held = model.granted + int(used)
                 self._decide()
 
     # Stopping

@@ -64,7 +64,7 @@ class FakeMemory(Memory):
         self.total = total
         self.back = asyncio.Event()
         self.back.set()
-        self.measured: dict[str, int] = {}
+        self.taken: int | None = None  # by each process, in truth
 
     def device(self, spec: ModelSpec) -> str | None:
         return None if spec.engine == "openai" else str(spec.settings.get("device") or "cpu")
@@ -81,7 +81,7 @@ class FakeMemory(Memory):
         return self.total
 
     def used(self, pid: int) -> int | None:
-        return None
+        return self.taken
 
     def is_back(self, device: str, pid: int | None, before: int, held: int) -> bool:
         return self.back.is_set()

@@ -64,6 +64,15 @@ async def test_what_the_engine_says_it_took_counts_after_the_load(house: House) 
     assert not house.made[0].unloaded and house.line("a")["memory_bytes"] == 2
 
 
+async def test_what_the_process_takes_in_truth_counts_beside_the_kv_it_was_granted(house: House) -> None:
+    house.memory.taken = 3
+    await house.manager.ensure_ready(local("a", bytes=1, per_token=1))
+    await house.until("a", memory_bytes=8 + 3)  # FakeMemory's plan wants 8 tokens
+    house.memory.taken = None
+    await house.manager.ensure_ready(local("b", bytes=10))
+    assert house.made[0].unloaded
+
+
 async def test_devices_have_their_own_room(house: House) -> None:
     await house.manager.ensure_ready(local("a", device="cpu"))
     await house.manager.ensure_ready(local("b", device="cuda:0"))
