@@ -144,7 +144,8 @@ def _file_bytes(file: Path, config: Mapping[str, Any], settings: Mapping[str, An
             total += count + 4 * shape[0] if not embedding or tied else 0
             total += count * width if embedding else 0
         else:
-            total += count * width
+            # On the CPU a tied embedding is there twice: the last linear is packed for its product.
+            total += count * width * (2 if embedding and tied and kind == "cpu" else 1)
     return total
 
 

@@ -56,8 +56,8 @@ def test_bytes_of_a_token(config: dict[str, Any], expected: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "device", "tied", "expected"),
     [
-        ({}, "cpu", True, (800 + 256 + 8) * 4),
-        ({"dtype": "bfloat16"}, "cpu", True, (800 + 256 + 8) * 2),
+        ({}, "cpu", True, (2 * 800 + 256 + 8) * 4),
+        ({"dtype": "bfloat16"}, "cpu", False, (800 + 256 + 8) * 2),
         ({}, "cuda:0", True, (800 + 256 + 8) * 2),
         ({"dtype": "int8"}, "cpu", False, 800 * 4 + (256 + 4 * 32) + 8 * 4),
         ({"dtype": "int8"}, "cpu", True, 800 * 4 + (800 + 4 * 100) + (256 + 4 * 32) + 8 * 4),
