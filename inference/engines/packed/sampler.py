@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -117,13 +117,14 @@ class _Distinct:
 
 
 @torch.inference_mode()
-def sample(logits: Tensor, rows: Sequence[SamplerRow]) -> list[Choice]:
+def sample(logits: Tensor, rows: Sequence[SamplerRow], alone: bool = False) -> list[Choice]:
     """One token for each of `rows` from logits [rows, vocabulary] float32, which may be changed.
 
     A row's choice is a function of its logits, params, history and place: the same in every batch.
     What goes wrong with one row (no finite logit, an exception of its mask) is in its Choice alone.
+    `alone`: no other thread computes with torch, so this may be done on one core (see `_one_thread`).
     """
-    with _one_thread(len(rows), logits.device):
+    with _one_thread() if alone and logits.device.type == "cpu" else nullcontext():
         return _sample(logits, rows)
 
 
@@ -156,14 +157,10 @@ def _sample(logits: Tensor, rows: Sequence[SamplerRow]) -> list[Choice]:
 
 
 @contextmanager
-def _one_thread(rows: int, device: torch.device) -> Iterator[None]:
-    """Short steps one after the other: waiting at each for a second core that others use costs more than it
-    gives. Not for a single row: those may come from several threads, and a thread that is new takes over what
-    it finds."""
+def _one_thread() -> Iterator[None]:
+    """These are many short steps: waiting at each of them for a second core that somebody else uses costs far
+    more than the core gives. The setting is this thread's, but a thread that begins meanwhile inherits it."""
     threads = torch.get_num_threads()
-    if rows == 1 or threads == 1 or device.type != "cpu":
-        yield
-        return
     torch.set_num_threads(1)
     try:
         yield
