@@ -84,7 +84,8 @@ class GenerateEngine:
         def tell(event: Event) -> None:
             loop.call_soon_threadsafe(inbox.put_nowait, event)
 
-        run = self._run(request, prompt, tell)
+        # Aside: a grammar may take a second to compile.
+        run = await asyncio.to_thread(self._run, request, prompt, tell)
         yield {"kind": "prompt", "reasoning_open": prompt.reasoning_open, "tool_format": prompt.tool_format}
         yield {"kind": "status", "phase": "prefill"}
         if self._closed:
@@ -126,9 +127,10 @@ class GenerateEngine:
     def _run(self, request: GenerateRequest, prompt: Prompt, tell: Callable[[Event], None]) -> _Run:
         params = SamplingParams.of(request, self._vocabulary)
         transcript = Transcript(self._tokenizer, self._ends, request.prefix, (*params.stop, *prompt.stops))
-        row = SamplerRow(
-            params, prompt.ids, grammar.mask_for(self._tokenizer, self._ends, request, transcript.ids)
-        )
+        room = self.limit - len(prompt.ids)
+        most = room if params.max_tokens is None else min(room, params.max_tokens)
+        mask = grammar.mask_for(self._tokenizer, self._ends, request, most, prompt.reasoning_open)
+        row = SamplerRow(params, prompt.ids, mask)
         for token in transcript.ids:
             row.took(token)
         sequence = Sequence(

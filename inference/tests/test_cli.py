@@ -60,11 +60,11 @@ async def ended(process: Process, said: bytes = b"") -> tuple[str, str]:
 
 
 async def test_chat_answers_keeps_the_history_and_leaves(run: Run, model: str) -> None:
-    process = await run("chat", model, "--max-tokens", "12", "--temperature", "0")
+    process = await run("chat", model, "--max-tokens", "12", "--temperature", "0", "--no-packing")
     out, err = await ended(process, b"Hello\nAnd you?\n/exit\n")
     assert process.returncode == 0, err
     answers = re.findall(r"> (.+)\n\[(\d+) tokens in .* 12 out", out)
-    assert len(answers) == 2 and "context 512 tokens" in err
+    assert len(answers) == 2 and "context 512 tokens" in err and "The settings say so" in err
     # The second prompt holds the first question and its answer.
     assert int(answers[1][1]) > int(answers[0][1]) + 12
 

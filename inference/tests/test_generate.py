@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -147,6 +148,17 @@ async def test_stop_strings_bias_and_ends_work_as_when_packed(start: Start) -> N
     assert events[-1]["reason"] == "stop" and events[-2]["completion_tokens"] == 1
     events = await collect(engine.generate(ask(max_tokens=6, logit_bias=end, ignore_eos=True)))
     assert events[-1]["reason"] == "length" and events[-2]["completion_tokens"] == 6
+
+
+async def test_an_answer_keeps_the_form_that_is_asked_for(start: Start) -> None:
+    engine = await start(tiny_models.make_qwen3_next)
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form = {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": schema | {"additionalProperties": False}},
+    }
+    text = await answer(engine, ask(max_tokens=40, response_format=form))
+    assert isinstance(json.loads(text)["n"], int)
 
 
 async def test_the_defaults_of_the_folder_do_not_count(start: Start, tmp_path: Path) -> None:
