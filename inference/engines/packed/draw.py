@@ -69,7 +69,7 @@ class Race:
 
     def among_all(self) -> tuple[Tensor, Tensor]:
         """The winners [n], and the scores [n, vocabulary] of which theirs are the highest; 0 is ruled out."""
-        weights = self._weights(self.logits, self.logits.amax(-1, keepdim=True))
+        weights = self._weights(self.logits.amax(-1, keepdim=True))
         scores = (
             noise(self.words, _spread(self.logits.shape[1], self.logits.device)).reciprocal_().mul_(weights)
         )
@@ -91,14 +91,14 @@ class Race:
         """The winners [n], found among few candidates; -1 where not even the last of them is filtered out."""
         wanted = int(self.top_k.masked_fill(self.top_k >= _MORE, 0).amax()) + 1
         values, ids = _top(self.logits, max(_LIKELIEST, wanted))
-        weights = self._weights(values, values[:, :1])
+        weights = values.sub(values[:, :1]).div_(self.temperature).exp_()
         kth = values.gather(1, (self.top_k - 1).clamp_(max=values.shape[1] - 1))
         weights.masked_fill_((values < kth) | (weights < self.min_p), 0)
         complete = weights[:, -1:] == 0
         open_ = ~complete & (self.top_k >= self.logits.shape[1]) & (self.min_p == 0) & (self.top_p < 1)
         mass = _mass(weights)
-        if bool(open_.any()):
-            mass = torch.where(open_, self._whole_mass(values[:, :1]), mass)
+        for rows in _tiles(open_.nonzero()[:, 0]):
+            mass[rows] = _mass(self.only(rows)._weights(values[rows, :1]))
         limit = self.top_p * mass
         above = _mass(weights.masked_fill(weights <= weights[:, -1:], 0))
         enough = complete | (open_ & (above >= limit) & (above > 0))
@@ -111,12 +111,8 @@ class Race:
         winners = ids.masked_fill(scores < best, self.logits.shape[1]).amin(-1)
         return winners.masked_fill_(~enough[:, 0], -1)
 
-    def _weights(self, logits: Tensor, best: Tensor) -> Tensor:
-        return logits.sub(best).div_(self.temperature).exp_()
-
-    def _whole_mass(self, best: Tensor) -> Tensor:
-        tiles = _tiles(torch.arange(len(best), device=best.device))
-        return torch.cat([_mass(self.only(rows)._weights(self.logits[rows], best[rows])) for rows in tiles])
+    def _weights(self, best: Tensor) -> Tensor:
+        return self.logits.sub(best).div_(self.temperature).exp_()
 
     def _kth(self) -> Tensor:
         """The top_k-th greatest logit of each row, [n, 1]."""
