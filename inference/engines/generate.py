@@ -21,12 +21,9 @@ from transformers.generation.stopping_criteria import StoppingCriteria, Stopping
 
 from inference.engines.checkpoint import Checkpoint
 from inference.engines.device import is_out_of_memory
-from inference.engines.packed import grammar
-from inference.engines.packed.params import SamplingParams
-from inference.engines.packed.request import Phase, Sequence
-from inference.engines.packed.sampler import SamplerRow, sample
+from inference.engines.packed.request import Opener, Phase, Sequence
+from inference.engines.packed.sampler import sample
 from inference.engines.prompt import ChatTemplate, Prompt
-from inference.engines.transcript import Transcript
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
 
@@ -56,9 +53,9 @@ class GenerateEngine:
         self.reason, self.slots = reason, slots
         self.limit = checkpoint.context_length
         self._model, self._tokenizer = checkpoint.model, checkpoint.tokenizer
-        self._ends = checkpoint.ends
         self._template = ChatTemplate(checkpoint.tokenizer)
-        self._vocabulary = int(checkpoint.model.config.get_text_config().vocab_size)
+        vocabulary = int(checkpoint.model.config.get_text_config().vocab_size)
+        self._opener = Opener(checkpoint.tokenizer, checkpoint.ends, vocabulary, self.limit)
         self._start = _start_token(checkpoint)
         # The folder's own defaults (a repetition penalty, say) would be applied on top of what was asked for.
         self._model.generation_config = cast(Any, transformers.GenerationConfig)()
@@ -75,10 +72,6 @@ class GenerateEngine:
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         prompt = await asyncio.to_thread(self._template.encode, request)
-        if len(prompt.ids) + 1 > self.limit:
-            extra = {"tokens": len(prompt.ids), "limit": self.limit}
-            message = f"The conversation has {len(prompt.ids)} tokens, the model takes {self.limit}."
-            raise InferenceError("context_too_long", message, extra=extra)
         loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
 
         def tell(event: Event) -> None:
@@ -125,25 +118,7 @@ class GenerateEngine:
     # Inside
 
     def _run(self, request: GenerateRequest, prompt: Prompt, tell: Callable[[Event], None]) -> _Run:
-        params = SamplingParams.of(request, self._vocabulary)
-        transcript = Transcript(self._tokenizer, self._ends, request.prefix, (*params.stop, *prompt.stops))
-        room = self.limit - len(prompt.ids)
-        most = room if params.max_tokens is None else min(room, params.max_tokens)
-        mask = grammar.mask_for(self._tokenizer, self._ends, request, most, prompt.reasoning_open)
-        row = SamplerRow(params, prompt.ids, mask)
-        for token in transcript.ids:
-            row.took(token)
-        sequence = Sequence(
-            id=request.id,
-            user=request.user,
-            prompt=prompt.ids,
-            params=params,
-            ends=self._ends,
-            transcript=transcript,
-            row=row,
-            limit=self.limit,
-            tell=tell,
-        )
+        sequence = self._opener.open(request, prompt, tell)
         return _Run(self._model, self._tokenizer, sequence, self._start)
 
 

@@ -74,9 +74,9 @@ def load(folder: Path, dtype: str = "float32") -> Loaded:
     # Some begin like another one, as turns of a conversation do.
     prompts += [prompts[i % 8] + [rng.randrange(size) for _ in range(1 + 5 * i)] for i in range(8)]
     references = [] if dtype == "int8" else [_reference(loaded.model, prompt) for prompt in prompts]
-    prepare(loaded.model, dtype)
     verdict = support.examine(loaded.model, "cpu")
     assert verdict.packs, verdict.reason
+    prepare(loaded.model, dtype)
     made = Loaded(loaded.model, loaded.tokenizer, verdict.layers, prompts, references)
     if not references:
         made.references = [alone(made, prompt) for prompt in prompts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,13 @@ def test_a_seed_gives_the_same_answer_whatever_the_company(
     make: Make, dtype: str, folders: dict[Make, Path]
 ) -> None:
     loaded = schedules.load(folders[make], dtype)
-    params = {"temperature": 0.9, "top_p": 0.9, "top_k": 40, "repetition_penalty": 1.1, "seed": "7"}
+    params: dict[str, Any] = {
+        "temperature": 0.9,
+        "top_p": 0.9,
+        "top_k": 40,
+        "repetition_penalty": 1.1,
+        "seed": "7",
+    }
     answers = []
     for company in (0, 3, 9):
         loop = loaded.loop(budget=32)
@@ -74,7 +81,7 @@ def test_an_answer_resumed_from_its_text_is_the_uninterrupted_one(
         assert text[:cut] + answer(loaded, text[:cut], params) == text
 
 
-def answer(loaded: schedules.Loaded, prefix: str, params: dict[str, object]) -> str:
+def answer(loaded: schedules.Loaded, prefix: str, params: dict[str, Any]) -> str:
     loop = loaded.loop()
     sequence = loaded.sequence(loaded.prompts[6], schedules.ANSWER, prefix=prefix, **params)
     loop.scheduler.add(sequence)

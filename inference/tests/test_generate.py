@@ -143,7 +143,7 @@ async def test_stop_strings_bias_and_ends_work_as_when_packed(start: Start) -> N
     assert await answer(engine, ask(max_tokens=20, temperature=0, stop=stop)) == whole[: whole.index(stop)]
     forced = {str(engine._tokenizer.encode("Q")[0]): 100}
     assert await answer(engine, ask(max_tokens=3, temperature=0, logit_bias=forced)) == "QQQ"
-    end = {str(min(engine._ends)): 100}
+    end = {str(min(engine._opener.ends)): 100}
     events = await collect(engine.generate(ask(max_tokens=20, logit_bias=end)))
     assert events[-1]["reason"] == "stop" and events[-2]["completion_tokens"] == 1
     events = await collect(engine.generate(ask(max_tokens=6, logit_bias=end, ignore_eos=True)))

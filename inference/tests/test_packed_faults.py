@@ -25,12 +25,12 @@ class Bomb:
     def __init__(self, at: int, way: str) -> None:
         self.left, self.way = at, way
 
-    def __call__(self, logits: Any) -> None:
+    def __call__(self, logits_row: Any) -> None:
         if self.left > 0:
             return
         if self.way == "raise":
             raise RuntimeError("the grammar is broken")
-        logits.fill_(float("nan") if self.way == "nan" else -torch.inf)
+        logits_row.fill_(float("nan") if self.way == "nan" else -torch.inf)
 
     def took(self, token: int) -> None:
         self.left -= 1

@@ -167,7 +167,7 @@ def test_the_next_turn_says_how_much_was_reused() -> None:
     scheduler.add(second)
     drain(scheduler)
     usage = next(event for event in second.events if event["kind"] == "usage")
-    assert usage["prompt_tokens"] == 120 and usage["reused_tokens"] == 100
+    assert usage["prompt_tokens"] == 120 and usage["reused_tokens"] == 96
 
 
 def test_the_pace_lets_a_prompt_add_less_than_a_step_beside_many_and_all_it_needs_beside_few() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ REASONS = {
 }
 
 
-def model_of(folder: Path) -> object:
+def model_of(folder: Path) -> Any:
     spec = ModelSpec("m", "m", "transformers", {"kind": "folder", "path": str(folder)})
     return checkpoint.load(spec, lambda progress: None).model
 
@@ -45,17 +46,17 @@ def test_the_expanded_keys_and_values_of_mla_are_counted(tmp_path: Path) -> None
 @pytest.mark.parametrize("make", tiny_models.NOT_PACKED, ids=lambda make: make.__name__[5:])
 def test_the_others_say_why_and_are_left_as_they_were(make: Make, tmp_path: Path) -> None:
     model = model_of(make(tmp_path))
-    before = model.config._attn_implementation  # type: ignore[attr-defined]
+    before = model.config._attn_implementation
     verdict = support.examine(model, "cpu")
     assert not verdict.packs and REASONS[make.__name__] in verdict.reason
-    assert model.config._attn_implementation == before  # type: ignore[attr-defined]
+    assert model.config._attn_implementation == before
 
 
 def test_a_model_that_mixes_rows_in_an_unknown_way_is_found_out(tmp_path: Path) -> None:
-    model: torch.nn.Module = model_of(tiny_models.make_llama(tmp_path))  # type: ignore[assignment]
+    model = model_of(tiny_models.make_llama(tmp_path))
     layer = model.get_submodule("model.layers.1")
 
-    def leak(module: object, args: object, output: torch.Tensor) -> torch.Tensor:
+    def leak(module: Any, args: Any, output: Any) -> Any:
         return output + output.mean(dim=1, keepdim=True)
 
     layer.register_forward_hook(leak)

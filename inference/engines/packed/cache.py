@@ -16,8 +16,9 @@ import torch
 
 #: Capacities are multiples of this many tokens: neighbours of one size can be read as one batch.
 GRAIN = 64
-#: A shorter common beginning is not worth a copy.
-LEAST_REUSE = 8
+#: A beginning is reused in whole blocks, and prompts are computed in them: so the same tokens are computed
+#: together whatever else there is.
+BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class KVCache:
 
     def place(self, tokens: Sequence[int], capacity: int) -> Region | None:
         """A busy region for `capacity` tokens that holds the beginning of `tokens` as far as another one has
-        it (all but the last token at most, which has to be computed for its logits). None: no room now."""
+        it, in whole blocks and without the last token, whose logits are needed. None: no room now."""
         source, common = self._longest(tokens)
         if source is None:
             return self._allocate(capacity)
@@ -108,7 +109,7 @@ class KVCache:
         """The sequence has ended: what it computed stays until the room is needed."""
         region.busy, region.used = False, next(self._clock)
         region.capacity = min(region.capacity, _rounded(len(region.tokens)))
-        if len(region.tokens) < LEAST_REUSE:
+        if len(region.tokens) < BLOCK:
             self._regions.remove(region)
 
     def drop(self, region: Region) -> None:
@@ -122,9 +123,9 @@ class KVCache:
         self._regions = [region for region in self._regions if region.busy]
 
     def _longest(self, tokens: Sequence[int]) -> tuple[Region | None, int]:
-        best, length = None, LEAST_REUSE - 1
+        best, length = None, BLOCK - 1
         for region in self._regions:
-            common = min(_common(region.tokens, tokens), len(tokens) - 1)
+            common = min(_common(region.tokens, tokens), len(tokens) - 1) // BLOCK * BLOCK
             # Of equals the idle one: it may be taken over without a copy.
             if common > length or (common == length and best is not None and best.busy and not region.busy):
                 best, length = region, common

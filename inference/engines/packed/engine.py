@@ -16,13 +16,10 @@ from inference.engines.checkpoint import Checkpoint
 from inference.engines.fit import kv_tokens
 from inference.engines.packed.cache import KVCache, LayerShape
 from inference.engines.packed.loop import EngineLoop
-from inference.engines.packed.params import SamplingParams
-from inference.engines.packed.request import Sequence
+from inference.engines.packed.request import Opener, Sequence
 from inference.engines.packed.runner import ModelRunner
-from inference.engines.packed.sampler import SamplerRow
 from inference.engines.packed.scheduler import Scheduler
-from inference.engines.prompt import ChatTemplate, Prompt
-from inference.engines.transcript import Transcript
+from inference.engines.prompt import ChatTemplate
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
 
@@ -36,13 +33,13 @@ class PackedEngine:
     def __init__(
         self, checkpoint: Checkpoint, layers: tuple[LayerShape, ...], settings: dict[str, Any]
     ) -> None:
-        self._tokenizer, self._ends = checkpoint.tokenizer, checkpoint.ends
-        self._template = ChatTemplate(checkpoint.tokenizer)
+        self._tokenizer, self._template = checkpoint.tokenizer, ChatTemplate(checkpoint.tokenizer)
         config, device = checkpoint.model.config, checkpoint.device
-        self._vocabulary = int(config.get_text_config().vocab_size)
         size = kv_tokens(settings, config.to_dict(), _room(device), device)
         self._cache = KVCache(layers, size, _kv_dtype(settings, checkpoint.model.dtype), device)
         self.limit = min(checkpoint.context_length, self._cache.size)
+        vocabulary = int(config.get_text_config().vocab_size)
+        self._opener = Opener(checkpoint.tokenizer, checkpoint.ends, vocabulary, self.limit)
         self.slots = int(settings.get("slots") or DEFAULT_SLOTS)
         budget = int(settings.get("step_tokens") or DEFAULT_STEP_TOKENS)
         scheduler = Scheduler(self._cache, budget=budget, slots=self.slots)
@@ -59,12 +56,12 @@ class PackedEngine:
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         prompt = await asyncio.to_thread(self._template.encode, request)
-        if len(prompt.ids) + 1 > self.limit:
-            extra = {"tokens": len(prompt.ids), "limit": self.limit}
-            message = f"The conversation has {len(prompt.ids)} tokens, the model takes {self.limit}."
-            raise InferenceError("context_too_long", message, extra=extra)
         inbox = _Inbox(asyncio.get_running_loop())
-        sequence = self._sequence(request, prompt, inbox)
+
+        def tell(event: Event) -> None:
+            self._outbox.append((inbox, event))
+
+        sequence = await asyncio.to_thread(self._opener.open, request, prompt, tell)
         yield {"kind": "prompt", "reasoning_open": prompt.reasoning_open, "tool_format": prompt.tool_format}
         yield {"kind": "status", "phase": "prefill"}
         self._submit(sequence)
@@ -102,24 +99,6 @@ class PackedEngine:
         await asyncio.to_thread(self._thread.join)
 
     # Inside
-
-    def _sequence(self, request: GenerateRequest, prompt: Prompt, inbox: _Inbox) -> Sequence:
-        params = SamplingParams.of(request, self._vocabulary)
-        transcript = Transcript(self._tokenizer, self._ends, request.prefix, (*params.stop, *prompt.stops))
-        row = SamplerRow(params, prompt.ids)
-        for token in transcript.ids:
-            row.took(token)
-        return Sequence(
-            id=request.id,
-            user=request.user,
-            prompt=prompt.ids,
-            params=params,
-            ends=self._ends,
-            transcript=transcript,
-            row=row,
-            limit=self.limit,
-            tell=lambda event: self._outbox.append((inbox, event)),
-        )
 
     def _submit(self, sequence: Sequence) -> None:
         with self._work:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from inference.engines.packed import grammar
 from inference.engines.packed.cache import Region
 from inference.engines.packed.params import SamplingParams
 from inference.engines.packed.sampler import Choice, SamplerRow
+from inference.engines.prompt import Prompt
 from inference.engines.transcript import Transcript
 from inference.errors import InferenceError
-from inference.protocol import Event
+from inference.protocol import Event, GenerateRequest
 
 Tell = Callable[[Event], None]
 
@@ -140,6 +143,44 @@ class Sequence:
     def _end(self, event: Event) -> None:
         self.phase = Phase.ENDED
         self._tell(event)
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Makes sequences of requests, for one loaded model. `limit`: tokens of prompt and answer together."""
+
+    tokenizer: Any
+    ends: frozenset[int]
+    vocabulary: int
+    limit: int
+
+    def open(self, request: GenerateRequest, prompt: Prompt, tell: Tell) -> Sequence:
+        """May take a second (a grammar is compiled, a long prefix encoded): not for an event loop.
+        Raises invalid_request, context_too_long, cannot_continue."""
+        if len(prompt.ids) + 1 > self.limit:
+            extra = {"tokens": len(prompt.ids), "limit": self.limit}
+            message = f"The conversation has {len(prompt.ids)} tokens, the model takes {self.limit}."
+            raise InferenceError("context_too_long", message, extra=extra)
+        params = SamplingParams.of(request, self.vocabulary)
+        stops = (*params.stop, *prompt.stops)
+        transcript = Transcript(self.tokenizer, self.ends, request.prefix, stops)
+        room = self.limit - len(prompt.ids)
+        most = room if params.max_tokens is None else min(room, params.max_tokens)
+        mask = grammar.mask_for(self.tokenizer, self.ends, request, most, prompt.reasoning_open)
+        row = SamplerRow(params, prompt.ids, mask)
+        for token in transcript.ids:
+            row.took(token)
+        return Sequence(
+            id=request.id,
+            user=request.user,
+            prompt=prompt.ids,
+            params=params,
+            ends=self.ends,
+            transcript=transcript,
+            row=row,
+            limit=self.limit,
+            tell=tell,
+        )
 
 
 def _logprobs(choice: Choice, spell: Callable[[int], str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from inference.engines.packed.cache import KVCache
+from inference.engines.packed.cache import BLOCK, KVCache
 from inference.engines.packed.scheduler import Chunk
 
 ATTENTION = "hearth_packed"
@@ -116,10 +116,11 @@ class Step:
 
 
 class ModelRunner:
-    """Only the engine's thread calls it."""
+    """From now on `model` runs packed only. One thread calls it."""
 
     def __init__(self, model: Any, cache: KVCache, device: str) -> None:
         self._model, self._cache, self._device = model, cache, device
+        model.set_attn_implementation(ATTENTION)
 
     @torch.inference_mode()
     def forward(self, chunks: Items[Chunk]) -> torch.Tensor:
@@ -145,7 +146,7 @@ class ModelRunner:
             self._cache,
             self._tensor(slots),
             _runs([row for row in rows if row.end - row.begin == 1]),
-            [row for row in rows if row.end - row.begin > 1],
+            [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)],
         )
         _running.step = step
         try:
@@ -158,6 +159,19 @@ class ModelRunner:
         finally:
             _running.step = None
         return cast(torch.Tensor, logits[0].float())
+
+    def _blocks(self, row: Row) -> list[Row]:
+        """A chunk in the blocks that its attention is computed in. On a CPU a matrix product may add in
+        another order when it has more rows; with int8 that is enough to change an answer. So each position is
+        always computed in the same block, whatever the chunk."""
+        if self._device != "cpu":
+            return [row]
+        blocks, begin, position = [], row.begin, row.position
+        while begin < row.end:
+            count = min(row.end - begin, BLOCK - position % BLOCK)
+            blocks.append(Row(begin, begin + count, row.start, position, row.capacity))
+            begin, position = begin + count, position + count
+        return blocks
 
     def _tensor(self, values: list[int]) -> torch.Tensor:
         return torch.tensor(values, device=self._device)

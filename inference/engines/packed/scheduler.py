@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inference.engines.packed.cache import KVCache
+from inference.engines.packed.cache import BLOCK, KVCache
 from inference.engines.packed.request import Phase, Sequence
 from inference.errors import InferenceError
 
@@ -19,8 +19,6 @@ RESERVE = 512
 #: Prompts are cut so that a step takes about this long (seconds), once it is known how long steps take.
 LONGEST_STEP = 0.25
 UNKNOWN_PACE = 128
-#: A prompt gets at least this many tokens of a step, however slow the model is.
-LEAST_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -158,15 +156,17 @@ class Scheduler:
 
     def _prefill(self, prompts: list[Sequence], decoding: int) -> list[Chunk]:
         left = min(self._budget - decoding, self._pace.room(decoding, len(prompts) + len(self._waiting)))
-        left = max(left, LEAST_CHUNK)
+        left = max(left, BLOCK)  # however slow the model is
         order = list(_in_turns(prompts))
         chunks = []
         for place, sequence in enumerate(order):
             if left <= 0:
                 break
             # A long prompt leaves half to those behind it.
-            most = left if place == len(order) - 1 else max(left // 2, LEAST_CHUNK)
-            count = min(sequence.missing, left if sequence.missing <= left else most)
+            most = left if place == len(order) - 1 else max(left // 2, BLOCK)
+            count = min(sequence.missing, _whole_blocks(sequence.computed, most))
+            if sequence.missing <= left:
+                count = sequence.missing
             chunks.append(Chunk(sequence, sequence.computed, count))
             left -= count
         return chunks
@@ -202,6 +202,11 @@ class Pace:
 def too_long(sequence: Sequence, limit: int) -> InferenceError:
     message = f"The conversation has {len(sequence.tokens)} tokens, there is memory for {limit}."
     return InferenceError("context_too_long", message, extra={"tokens": len(sequence.tokens), "limit": limit})
+
+
+def _whole_blocks(begin: int, most: int) -> int:
+    """How many tokens from `begin` on end at the end of a block; at least the one that is open."""
+    return max((begin + most) // BLOCK * BLOCK, begin // BLOCK * BLOCK + BLOCK) - begin
 
 
 def _follow(average: float, value: float) -> float:

@@ -34,7 +34,7 @@ class Verdict:
 
 
 def examine(model: Any, device: str) -> Verdict:
-    """Puts `model` on the packed attention if it can be; otherwise leaves it as it was."""
+    """Tries `model` on the packed attention, and leaves it as it was."""
     config = model.config.get_text_config()
     if model.config.is_encoder_decoder:
         return Verdict("it is an encoder-decoder model")
@@ -43,14 +43,13 @@ def examine(model: Any, device: str) -> Verdict:
     before = model.config._attn_implementation
     try:
         alone = [_alone(model, ids, device) for ids in _samples(config)]
-        model.set_attn_implementation(runner.ATTENTION)
         layers = _probe(model, config, device)
         if (difference := _differ(model, layers, config, device, alone)) is not None:
             raise _Refused(f"packed, its logits differ from its own by {difference:.2g} of their size")
     except Exception as error:
+        return Verdict(str(error) if isinstance(error, _Refused) else f"{type(error).__name__}: {error}")
+    finally:
         model.set_attn_implementation(before)
-        reason = str(error) if isinstance(error, _Refused) else f"{type(error).__name__}: {error}"
-        return Verdict(reason)
     return Verdict(layers=layers)
 
 
@@ -95,6 +94,7 @@ def _probe(model: Any, config: Any, device: str) -> tuple[LayerShape, ...]:
         shapes[index] = LayerShape(key.shape[1], key.shape[3], value.shape[3])
         return cast(torch.Tensor, query.new_zeros(1, query.shape[2], query.shape[1], value.shape[3]))
 
+    model.set_attn_implementation(runner.ATTENTION)
     runner._running.probe = look
     try:
         ids = torch.tensor([_samples(config)[0]], device=device)
