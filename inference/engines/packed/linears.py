@@ -20,6 +20,9 @@ Weight = tuple[Tensor, Tensor | None]  # [out, in] and [out]
 
 _onednn = torch.ops.mkldnn
 _quantized = torch.ops.quantized
+_int8_product = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+# What is below torch's look at each argument, which takes as long as the product of a small layer.
+_int8_product = getattr(_int8_product, "_op", _int8_product)
 
 
 def product(parts: Sequence[nn.Linear], weights: str, peaks: Tensor | None = None) -> Product:
@@ -71,9 +74,7 @@ class Int8:
             x = torch.cat((x, x.index_select(-1, self._extra)), -1).mul_(self._shrink)
         # A row of zeros becomes NaN here, then some integer, then zero again when it is multiplied below.
         largest = x.abs().amax(-1, keepdim=True)
-        y: Tensor = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            x / largest, self._step, self._zero, self._weight
-        )
+        y: Tensor = _int8_product(x / largest, self._step, self._zero, self._weight)
         return y.mul_(largest) if self._bias is None else torch.addcmul(self._bias, y, largest)
 
 
@@ -102,19 +103,18 @@ def int8_works() -> bool:
 def _levels() -> int:
     """How many steps of a row's scale there are on each side: 127, or 63 where the processor adds two
     products in 16 bits and cuts what is larger (AVX2 without VNNI)."""
-    y = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-        torch.ones(4, 64), 1 / 127, 128, _rounded(torch.ones(16, 64))
-    )
+    y = _int8_product(torch.ones(4, 64), 1 / 127, 128, _rounded(torch.ones(16, 64)))
     return 127 if bool((y - 64).abs().max() < 0.01) else 63
 
 
 def _rounded(weight: Tensor) -> Any:
     """A weight [out, in] as int8 in FBGEMM's blocks."""
-    scale = weight.abs().amax(1).float().clamp_(min=1e-12).div_(127)
+    scale = weight.abs().amax(1).clamp_(min=1e-12).div_(127)
+    whole = (weight / scale[:, None]).round_().to(torch.int8)
     zeros = torch.zeros(len(scale), dtype=torch.long)
     with warnings.catch_warnings():  # says that quantised tensors will leave torch one day
         warnings.simplefilter("ignore", UserWarning)
-        tensor = torch.quantize_per_channel(weight.float(), scale, zeros, 0, torch.qint8)
+        tensor = torch._make_per_channel_quantized_tensor(whole, scale.double(), zeros, 0)
     return _quantized.linear_prepack(tensor, None)
 
 

@@ -7,6 +7,7 @@ the packed engine use the same modules.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeGuard
 
 import torch
@@ -104,6 +105,7 @@ class _Replacement:
             ):
                 setattr(parent, name, part)
                 del linears_[name]
+        others = []
         for name, child in children.items():
             if name in linears_:
                 setattr(parent, name, linears.Linear(self._product([linears_[name]])))
@@ -112,6 +114,12 @@ class _Replacement:
             elif (norm := rms_norm(child)) is not None:
                 setattr(parent, name, norm)
             else:
+                others.append(child)
+        if isinstance(parent, nn.ModuleList):  # the layers: packing uses one thread
+            with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+                list(threads.map(self._children, others))
+        else:
+            for child in others:
                 self._children(child)
 
     def _is_known(self, name: str, child: nn.Module) -> bool:
