@@ -14,6 +14,7 @@ from inference.engines.base import Report
 from inference.engines.checkpoint import Checkpoint
 from inference.engines.device import is_out_of_memory
 from inference.engines.generate import GenerateEngine, must_generate
+from inference.engines.model_thread import ModelThread
 from inference.engines.packed import support, weights
 from inference.engines.packed.engine import PackedEngine
 from inference.errors import InferenceError
@@ -27,6 +28,7 @@ class TransformersEngine:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._engine: PackedEngine | GenerateEngine | None = None
+        self._thread = ModelThread()
 
     async def load(self, report: Report) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
@@ -34,7 +36,7 @@ class TransformersEngine:
         def tell(progress: float) -> None:
             loop.call_soon_threadsafe(report, progress)
 
-        return await asyncio.to_thread(self._load, tell)
+        return await asyncio.wrap_future(self._thread.submit(lambda: self._load(tell)))
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         if self._engine is None:
@@ -52,12 +54,13 @@ class TransformersEngine:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.unload()
+        self._thread.close()
 
     def _load(self, report: Report) -> dict[str, Any]:
         settings = self._spec.settings
         loaded = checkpoints.load(self._spec, report)
         try:
-            self._engine, reason = _choose(loaded, settings)
+            self._engine, reason = self._choose(loaded, settings)
         except Exception as error:
             if is_out_of_memory(error):
                 raise InferenceError("out_of_memory", "The model does not fit into memory.") from error
@@ -73,6 +76,21 @@ class TransformersEngine:
             "reason": reason,
         }
 
+    def _choose(
+        self, loaded: Checkpoint, settings: dict[str, Any]
+    ) -> tuple[PackedEngine | GenerateEngine, str]:
+        """The engine, and why the model is not packed ("" when it is)."""
+        reason = must_generate(loaded) or ("The settings say so." if settings.get("packed") is False else "")
+        # Before the weights are rounded: rounding is chaotic, and would hide what the examination looks for.
+        verdict = support.Verdict(reason) if reason else support.examine(loaded.model, loaded.device)
+        if loaded.device == "cpu" and not loaded.quantized:
+            weights.prepare(loaded.model, loaded.dtype)
+        if verdict.packs:
+            return PackedEngine(loaded, verdict.layers, settings, self._thread), ""
+        reason = reason or f"It cannot be packed: {verdict.reason}."
+        slots = {"slots": int(settings["slots"])} if settings.get("slots") else cast(dict[str, int], {})
+        return GenerateEngine(loaded, reason, **slots), reason
+
 
 def _memory_bytes(device: str) -> int:
     """What this process holds by now: weights and what belongs to them, not the KV cache, which fills later
@@ -80,17 +98,3 @@ def _memory_bytes(device: str) -> int:
     if device.startswith("cuda"):
         return int(torch.cuda.memory_reserved(device))
     return int(psutil.Process().memory_full_info().uss)
-
-
-def _choose(loaded: Checkpoint, settings: dict[str, Any]) -> tuple[PackedEngine | GenerateEngine, str]:
-    """The engine, and why the model is not packed ("" when it is)."""
-    reason = must_generate(loaded) or ("The settings say so." if settings.get("packed") is False else "")
-    # Before the weights are rounded: rounding is chaotic, and would hide what the examination looks for.
-    verdict = support.Verdict(reason) if reason else support.examine(loaded.model, loaded.device)
-    if loaded.device == "cpu" and not loaded.quantized:
-        weights.prepare(loaded.model, loaded.dtype)
-    if verdict.packs:
-        return PackedEngine(loaded, verdict.layers, settings), ""
-    reason = reason or f"It cannot be packed: {verdict.reason}."
-    slots = {"slots": int(settings["slots"])} if settings.get("slots") else cast(dict[str, int], {})
-    return GenerateEngine(loaded, reason, **slots), reason

@@ -1,4 +1,4 @@
-"""The packed engine as the house sees it: requests in, events out. The loop runs on a thread of its own."""
+"""The packed engine as the house sees it: requests in, events out. The loop runs on the model's thread."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from inference.engines.checkpoint import Checkpoint
 from inference.engines.fit import kv_tokens
+from inference.engines.model_thread import ModelThread
 from inference.engines.packed.cache import KVCache, LayerShape
 from inference.engines.packed.loop import EngineLoop
 from inference.engines.packed.request import Opener, Sequence
@@ -28,10 +29,15 @@ DEFAULT_STEP_TOKENS = 512
 
 
 class PackedEngine:
-    """settings: slots, kv_tokens, kv_dtype, step_tokens. `layers` are what `support.examine` found."""
+    """settings: slots, kv_tokens, kv_dtype, step_tokens. `layers` are what `support.examine` found; `thread`
+    runs the loop until `unload`."""
 
     def __init__(
-        self, checkpoint: Checkpoint, layers: tuple[LayerShape, ...], settings: dict[str, Any]
+        self,
+        checkpoint: Checkpoint,
+        layers: tuple[LayerShape, ...],
+        settings: dict[str, Any],
+        thread: ModelThread,
     ) -> None:
         self._tokenizer, self._template = checkpoint.tokenizer, ChatTemplate(checkpoint.tokenizer)
         config, device = checkpoint.model.config, checkpoint.device
@@ -49,8 +55,7 @@ class PackedEngine:
         self._closed = False
         self._step_began = 0.0
         self._outbox: list[tuple[_Inbox, Event]] = []
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self._thread.start()
+        self._ended = thread.submit(self._run)
 
     # Engine
 
@@ -96,7 +101,7 @@ class PackedEngine:
         with self._work:
             self._closed = True
             self._work.notify()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.wrap_future(self._ended)
 
     # Inside
 

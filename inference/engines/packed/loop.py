@@ -83,7 +83,7 @@ class EngineLoop:
             return
         for sequence in sequences:
             sequence.prepare_row()
-        choices = sample(logits, [sequence.row for sequence in sequences])
+        choices = sample(logits, [sequence.row for sequence in sequences], alone=True)
         for sequence, choice in zip(sequences, choices, strict=True):
             if choice.error is not None:
                 self.scheduler.poisoned(sequence)

@@ -189,13 +189,13 @@ class Pace:
 
     def room(self, decoding: int, beginning: int) -> int:
         """How many prompt tokens a step may carry beside `decoding` answers while `beginning` wait for their
-        first token. Beside many that read, a prompt adds less than a step's own time; where many begin, the
-        prompts go first. No step takes so long that a cancellation waits."""
+        first token. One prompt adds less than a step's own time, for those who read; where several begin at
+        once, they come first. No step takes so long that a cancellation waits."""
         if not self._per_token:
             return UNKNOWN_PACE
         seconds = LONGEST_STEP
         if decoding and self._base:
-            seconds = min(seconds, 0.8 * self._base * max(1.0, 4 * beginning / decoding))
+            seconds = min(seconds, 0.8 * self._base * max(1, 4 * (beginning - 1)))
         return int(seconds / self._per_token)
 
 
