@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inference.engines.packed import choice, elementwise, linears, weights
 from inference.tests import tiny_models
@@ -79,10 +82,11 @@ def test_parts_asked_in_any_order_or_for_other_rows_give_their_own_result():
         torch.testing.assert_close(new[2](x), layers[2](x))
 
 
+@pytest.mark.parametrize("fine", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias):
+def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias, fine):
     torch.manual_seed(0)
-    product = linears.product([nn.Linear(576, 320, bias=bias)], "int8")
+    product = linears.product([nn.Linear(576, 320, bias=bias)], "int8", fine=fine)
     x = torch.randn(257, 576) * torch.logspace(-3, 3, 257)[:, None]
     with torch.inference_mode():
         alone = torch.cat([product(row[None]) for row in x])
@@ -91,9 +95,10 @@ def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias):
             assert torch.equal(together, alone), size
 
 
-def test_a_poisoned_row_of_an_int8_product_poisons_no_other_and_zeros_stay_zeros():
+@pytest.mark.parametrize("fine", [False, True])
+def test_a_poisoned_row_of_an_int8_product_poisons_no_other_and_zeros_stay_zeros(fine):
     torch.manual_seed(0)
-    product = linears.product([nn.Linear(64, 48, bias=False)], "int8")
+    product = linears.product([nn.Linear(64, 48, bias=False)], "int8", fine=fine)
     x = torch.randn(4, 64)
     with torch.inference_mode():
         expected = product(x)
@@ -123,6 +128,17 @@ def test_large_numbers_in_one_place_cost_the_others_no_precision():
             for peaks in (None, x.abs().amax(0))
         )
     assert split < plain / 3
+
+
+def test_a_fine_row_loses_only_what_the_weight_loses():
+    torch.manual_seed(0)
+    layer, x = nn.Linear(256, 128), torch.randn(64, 256) ** 5
+    with torch.inference_mode():
+        expected = layer(x)
+        coarse, fine = (
+            (linears.product([layer], "int8", fine=f)(x) - expected).norm() for f in (False, True)
+        )
+    assert fine / expected.norm() < 0.007 < coarse / expected.norm()
 
 
 def test_int8_keeps_the_answer_of_each_family_near(tmp_path):
@@ -204,3 +220,29 @@ def test_a_table_of_bfloat16_numbers_is_kept_as_such(tmp_path):
     assert isinstance(model.get_input_embeddings(), weights.Table)
     assert torch.equal(model.get_input_embeddings()(_ids(9)), expected)
     assert model.dtype == torch.float32
+
+
+_TEXT = [*(f"decisions/00{n:02}-*.md" for n in range(1, 11)), "timeouts.md", "reference/frames.md"]
+
+
+@pytest.mark.real_model
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("HEARTH_TEST_MODEL"), reason="HEARTH_TEST_MODEL is not set")
+def test_int8_costs_less_than_one_percent_of_perplexity():
+    folder = os.environ["HEARTH_TEST_MODEL"]
+    docs = Path(__file__).parents[2] / "docs"
+    text = "\n".join(file.read_text() for name in _TEXT for file in sorted(docs.glob(name)))
+    ids = torch.tensor(AutoTokenizer.from_pretrained(folder)(text).input_ids)[:4608]
+    assert len(ids) == 4608
+    perplexity, likely = {}, {}
+    for kind in ("float32", "int8"):
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        weights.prepare(model, kind)
+        rows = [(row, _logits(model, row[None])[0]) for row in ids.split(512)]
+        losses = [nn.functional.cross_entropy(logits[:-1], row[1:]) for row, logits in rows]
+        perplexity[kind] = math.exp(sum(losses) / len(losses))
+        likely[kind] = torch.cat([logits.argmax(-1) for _, logits in rows])
+    same = (likely["int8"] == likely["float32"]).double().mean().item()
+    print(f"perplexity {perplexity}, the same most likely token {same:.1%}")
+    assert perplexity["int8"] < perplexity["float32"] * 1.01
+    assert same > 0.92

@@ -15,55 +15,63 @@ from inference.engines.packed import linears, weights
 _ROWS = (1, 16)  # one answer, and a full pack
 # int8 costs some quality, so it must be worth it.
 _WORTH = 0.8
+_BYTES = 96 << 20
 
 
 def best(model: nn.Module) -> str:
     """ "int8" or "float32" for a float32 model on a processor. Takes up to half a second the first time; the
     result is kept in the folder HEARTH_CACHE, by processor, threads, torch and shapes."""
-    parts = {
-        (part.out_features, part.in_features): part
-        for name, part in weights.known(model)
-        if name != "lm_head"
-    }
+    parts = _some(model)
     if not parts or not linears.int8_works():
         return "float32"
     file = _folder() / "int8.json"
-    key = f"{_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {sorted(parts)}"
+    key = f"{_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {_shapes(parts)}"
     try:
         remembered: dict[str, float] = json.loads(file.read_text())
     except (OSError, ValueError):
         remembered = {}
     if not isinstance(remembered.get(key), float):
-        remembered[key] = _ratio(list(parts.values()))
+        remembered[key] = _ratio(parts)
         _keep(file, remembered)
     return "int8" if remembered[key] < _WORTH else "float32"
 
 
+def _some(model: nn.Module) -> list[nn.Linear]:
+    """The first linears, so many that a processor's cache does not hold their float32 weights."""
+    parts: list[nn.Linear] = []
+    for name, part in weights.known(model):
+        if sum(p.weight.numel() for p in parts) * 4 >= _BYTES:
+            break
+        if name != "lm_head":
+            parts.append(part)
+    return parts
+
+
+def _shapes(parts: list[nn.Linear]) -> str:
+    return ", ".join(sorted({f"{part.in_features}x{part.out_features}" for part in parts}))
+
+
 def _ratio(parts: list[nn.Linear]) -> float:
     """Time of the int8 products over that of the float ones; the mean over the numbers of rows."""
-    ratios = []
+    ratios: list[float] = []
     with torch.inference_mode():
-        made = [(linears.product([part], "float32"), linears.product([part], "int8")) for part in parts]
+        kinds = [[linears.product([part], kind) for part in parts] for kind in ("float32", "int8")]
         for rows in _ROWS:
-            spent = [0.0, 0.0]
-            for part, pair in zip(parts, made, strict=True):
-                x = torch.randn(rows, part.in_features)
-                for i, product in enumerate(pair):
-                    spent[i] += _fastest(product, x)
+            inputs = [torch.randn(rows, part.in_features) for part in parts]
+            spent = [
+                min(times)
+                for times in zip(*[[_pass(k, inputs) for k in kinds] for _ in range(6)], strict=True)
+            ]
             ratios.append(spent[1] / spent[0])
     return round(sum(ratios) / len(ratios), 3)
 
 
-def _fastest(product: linears.Product, x: Tensor) -> float:
-    """Seconds; the least of many, as whatever else runs here only adds to it."""
-    product(x)
-    times: list[float] = []
-    end = time.perf_counter() + 0.02
-    while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
-        began = time.perf_counter()
+def _pass(products: list[linears.Product], inputs: list[Tensor]) -> float:
+    """Seconds. The least of several is taken, as whatever else runs here only adds to it."""
+    began = time.perf_counter()
+    for product, x in zip(products, inputs, strict=True):
         product(x)
-        times.append(time.perf_counter() - began)
-    return min(times)
+    return time.perf_counter() - began
 
 
 def _keep(file: Path, remembered: dict[str, float]) -> None:

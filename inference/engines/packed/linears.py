@@ -25,17 +25,21 @@ _int8_product = _quantized.linear_with_input_q_dq_qweight_dq_output_fp32
 _int8_product = getattr(_int8_product, "_op", _int8_product)
 
 
-def product(parts: Sequence[nn.Linear], weights: str, peaks: Tensor | None = None) -> Product:
+def product(
+    parts: Sequence[nn.Linear], weights: str, peaks: Tensor | None = None, fine: bool = False
+) -> Product:
     """The linears `parts`, which read the same rows, as one product whose columns stand side by side.
 
-    peaks [in]: for int8, how large each number of a row was seen to be, see `Int8`.
+    For int8 only: peaks [in], how large each number of a row was seen to be, for `Int8`; fine: `Int8Fine`.
     """
     weight = (
         torch.cat([part.weight.detach() for part in parts]) if len(parts) > 1 else parts[0].weight.detach()
     )
     biases = [part.bias.detach() for part in parts if part.bias is not None]
     bias = torch.cat(biases) if biases else None
-    return Int8(weight, bias, peaks) if weights == "int8" else Float(weight, bias)
+    if weights != "int8":
+        return Float(weight, bias)
+    return Int8Fine(weight, bias) if fine else Int8(weight, bias, peaks)
 
 
 class Float:
@@ -78,9 +82,29 @@ class Int8:
         return y.mul_(largest) if self._bias is None else torch.addcmul(self._bias, y, largest)
 
 
+class Int8Fine:
+    """The same with rows of 15 bits: each number is a whole step and a rest, both int8, and the rests are
+    multiplied as rows of their own. The weight is read once; what is multiplied doubles."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight, self._bias = _rounded(weight), bias
+        self._levels = _levels()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        step = x.abs().amax(-1, keepdim=True).div_(self._levels)
+        rows = x / step
+        both = rows.new_empty(2, *rows.shape)
+        steps, rests = both.unbind()
+        torch.round(rows, out=steps)
+        torch.sub(rows, steps, out=rests).mul_(2 * self._levels)
+        y, y_rests = _int8_product(both, 1.0, self._levels + 1, self._weight).unbind()
+        y.add_(y_rests, alpha=0.5 / self._levels)
+        return y.mul_(step) if self._bias is None else torch.addcmul(self._bias, y, step)
+
+
 def _copies(peaks: Tensor) -> Tensor:
     """How often each place stands in the row: as even as some more places than there were allow."""
-    room, low, high = min(64, len(peaks) // 8), 0.0, float(peaks.max())
+    room, low, high = min(32, len(peaks) // 8), 0.0, float(peaks.max())
     for _ in range(30):
         middle = (low + high) / 2
         if int((peaks / middle).ceil().clamp_(min=1).sum()) - len(peaks) <= room:

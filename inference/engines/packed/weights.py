@@ -23,8 +23,9 @@ _LINEARS = frozenset({
     "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "lm_head",
 })  # fmt: skip
 _HEADS = ("q_proj", "k_proj", "v_proj")
-# Those whose input has numbers that are large in the same place in all rows. (What o_proj reads has not.)
-_SPLIT = frozenset({"q_proj", "gate_proj", "down_proj", "lm_head"})
+# Those whose rows, made by a norm, are large in the same places. What down_proj reads is large in places of
+# each row's own; what o_proj reads is even.
+_SPLIT = frozenset({"q_proj", "gate_proj", "lm_head"})
 
 
 def prepare(model: nn.Module, weights: str) -> None:
@@ -108,7 +109,9 @@ class _Replacement:
         others = []
         for name, child in children.items():
             if name in linears_:
-                setattr(parent, name, linears.Linear(self._product([linears_[name]])))
+                setattr(
+                    parent, name, linears.Linear(self._product([linears_[name]], fine=name == "down_proj"))
+                )
             elif self._is_gated(child):
                 setattr(parent, name, self._mlp(child))
             elif (norm := rms_norm(child)) is not None:
@@ -142,11 +145,11 @@ class _Replacement:
         return self._gated[kind]
 
     def _mlp(self, child: Any) -> nn.Module:
-        gate_up, down = self._product([child.gate_proj, child.up_proj]), self._product([child.down_proj])
-        return linears.GatedMLP(gate_up, down, child.act_fn)
+        gate_up = self._product([child.gate_proj, child.up_proj])
+        return linears.GatedMLP(gate_up, self._product([child.down_proj], fine=True), child.act_fn)
 
-    def _product(self, parts: list[Any]) -> linears.Product:
-        return linears.product(parts, self._weights, self._peaks.get(parts[0]))
+    def _product(self, parts: list[Any], fine: bool = False) -> linears.Product:
+        return linears.product(parts, self._weights, self._peaks.get(parts[0]), fine)
 
 
 class Table(nn.Module):
