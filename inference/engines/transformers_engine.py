@@ -15,20 +15,21 @@ from inference.engines.checkpoint import Checkpoint
 from inference.engines.device import is_out_of_memory
 from inference.engines.generate import GenerateEngine, must_generate
 from inference.engines.model_thread import ModelThread
-from inference.engines.packed import support, weights
+from inference.engines.packed import choice, support, weights
 from inference.engines.packed.engine import PackedEngine
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 
 
 class TransformersEngine:
-    """settings: device, dtype, threads, context_length, packed (false: always `generate()`), and those of
+    """settings: device, dtype (int8: where that is faster here), threads, context_length, packed (false: always `generate()`), and those of
     PackedEngine. Safetensors only, no code of the folder."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._engine: PackedEngine | GenerateEngine | None = None
         self._thread = ModelThread()
+        self._dtype = ""
 
     async def load(self, report: Report) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
@@ -67,7 +68,7 @@ class TransformersEngine:
             raise
         return {
             "device": loaded.device,
-            "dtype": loaded.dtype,
+            "dtype": self._dtype,
             "context_length": self._engine.limit,
             "memory_bytes": _memory_bytes(loaded.device),
             "capabilities": loaded.capabilities,
@@ -80,11 +81,13 @@ class TransformersEngine:
         self, loaded: Checkpoint, settings: dict[str, Any]
     ) -> tuple[PackedEngine | GenerateEngine, str]:
         """The engine, and why the model is not packed ("" when it is)."""
+        dtype = choice.best(loaded.model) if loaded.dtype == "int8" else loaded.dtype
+        self._dtype = dtype
         reason = must_generate(loaded) or ("The settings say so." if settings.get("packed") is False else "")
         # Before the weights are rounded: rounding is chaotic, and would hide what the examination looks for.
         verdict = support.Verdict(reason) if reason else support.examine(loaded.model, loaded.device)
         if loaded.device == "cpu" and not loaded.quantized:
-            weights.prepare(loaded.model, loaded.dtype)
+            weights.prepare(loaded.model, dtype)
         if verdict.packs:
             return PackedEngine(loaded, verdict.layers, settings, self._thread), ""
         reason = reason or f"It cannot be packed: {verdict.reason}."

@@ -20,17 +20,19 @@ def cache_of(grains: int) -> KVCache:
 
 def write(cache: KVCache, region: Region, tokens: list[int]) -> None:
     """As a forward does: the KV of a token is the token itself, so that a reader can tell whose it is."""
-    new = torch.tensor(tokens[len(region.tokens) :], dtype=torch.float32)
-    begin = region.start + len(region.tokens)
+    done = len(region.tokens)
+    new = torch.tensor(tokens[done:], dtype=torch.float32)
     for memory in (*cache.keys, *cache.values):
-        memory[begin : begin + len(new)] = new[:, None, None]
-    region.tokens += tokens[len(region.tokens) :]
+        cache.view(memory, region)[:, done : len(tokens)] = new[:, None]
+    region.tokens += tokens[done:]
 
 
 def holds(cache: KVCache, region: Region) -> bool:
-    tokens = torch.tensor(region.tokens, dtype=torch.float32)
-    span = slice(region.start, region.start + len(region.tokens))
-    return bool((cache.keys[0][span, 0, 0] == tokens).all() and (cache.values[1][span, 0, 1] == tokens).all())
+    tokens = torch.tensor(region.tokens, dtype=torch.float32)[:, None]
+    return all(
+        bool((cache.view(memory, region, len(region.tokens)) == tokens).all())
+        for memory in (cache.keys[0], cache.values[1])
+    )
 
 
 def filled(cache: KVCache, tokens: list[int], capacity: int = 0) -> Region:
@@ -106,7 +108,7 @@ def test_what_is_dropped_is_cleared() -> None:
     cache = cache_of(2)
     region = filled(cache, [1, 2, 3])
     for memory in (*cache.keys, *cache.values):
-        memory[region.start] = float("nan")
+        cache.view(memory, region)[-1, 0] = float("nan")
     cache.drop(region)
     assert all(bool((memory == 0).all()) for memory in (*cache.keys, *cache.values))
 

@@ -1,8 +1,8 @@
 """The KV cache: one arena of token slots per layer, cut into regions, one region per sequence.
 
-A region is contiguous, so that attention reads it as a view: gathering blocks costs more than the attention
-itself on a CPU (docs/decisions/0012). What a finished sequence leaves stays until its room is needed; a new
-prompt takes over the longest common beginning, by copy or in place.
+A region is contiguous, head after head, so that attention reads it as a view: on a CPU, gathering blocks takes
+longer than attention itself (docs/decisions/0012). What a finished sequence leaves stays until its room is
+needed; a new prompt takes over the longest common beginning, by copy or in place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from itertools import count
 import numpy
 import torch
 
-#: Capacities are multiples of this many tokens: neighbours of one size can be read as one batch.
+#: Capacities are multiples of this many tokens, and of more when they are large: there are few sizes, so that
+#: neighbours of one size can be read as one batch, and a conversation seldom outgrows its region.
 GRAIN = 64
 #: A beginning is reused in whole blocks, and prompts are computed in them: so the same tokens are computed
 #: together whatever else there is.
@@ -56,8 +57,9 @@ class KVCache:
         self, layers: Sequence[LayerShape], size: int, dtype: torch.dtype, device: str = "cpu"
     ) -> None:
         self.size = size // GRAIN * GRAIN
-        self.keys = [_zeros((self.size, s.heads, s.key_dim), dtype, device) for s in layers]
-        self.values = [_zeros((self.size, s.heads, s.value_dim), dtype, device) for s in layers]
+        # [slots x heads, dim]: a region's first head for all its tokens, then its second, and so on.
+        self.keys = [_zeros((self.size * s.heads, s.key_dim), dtype, device) for s in layers]
+        self.values = [_zeros((self.size * s.heads, s.value_dim), dtype, device) for s in layers]
         self._regions: list[Region] = []  # by start
         self._clock = count(1)
 
@@ -76,7 +78,7 @@ class KVCache:
         if source is None:
             return self._allocate(capacity)
         superseded = not source.busy and common * 2 > len(source.tokens)
-        if superseded and self._extend(source, _rounded(capacity)):
+        if superseded and self._extend(source, self._capacity(capacity)):
             source.busy = True
             del source.tokens[common:]
             return source
@@ -93,7 +95,7 @@ class KVCache:
 
     def grow(self, region: Region, capacity: int) -> bool:
         """Make room for `capacity` tokens in all, in place or elsewhere. False: there is none now."""
-        if self._extend(region, _rounded(capacity)):
+        if self._extend(region, self._capacity(capacity)):
             return True
         wider = self._allocate(capacity)
         if wider is None:
@@ -108,15 +110,23 @@ class KVCache:
     def keep(self, region: Region) -> None:
         """The sequence has ended: what it computed stays until the room is needed."""
         region.busy, region.used = False, next(self._clock)
-        region.capacity = min(region.capacity, _rounded(len(region.tokens)))
         if len(region.tokens) < BLOCK:
             self._regions.remove(region)
+        elif (enough := self._capacity(len(region.tokens))) <= region.capacity // 2:
+            self._lay_out(region, enough)
 
     def drop(self, region: Region) -> None:
         """What is in it is not to be trusted. It is cleared, because padding reads it: 0 x NaN is NaN."""
         for memory in (*self.keys, *self.values):
-            memory[region.start : region.end].zero_()
+            self.view(memory, region).zero_()
         self._regions.remove(region)
+
+    def view(self, memory: torch.Tensor, region: Region, length: int | None = None) -> torch.Tensor:
+        """[heads, length, dim] of one of `keys` or `values`; all of the region without `length`."""
+        heads = memory.shape[0] // self.size
+        rows = memory[region.start * heads : region.end * heads]
+        whole = rows.view(heads, region.capacity, memory.shape[1])
+        return whole if length is None else whole[:, :length]
 
     def clear(self) -> None:
         """Forget all that is kept."""
@@ -134,7 +144,7 @@ class KVCache:
         return best, length if best is not None else 0
 
     def _allocate(self, capacity: int) -> Region | None:
-        capacity = _rounded(capacity)
+        capacity = self._capacity(capacity)
         place = self._find(capacity)
         if place is None:
             return None
@@ -165,6 +175,12 @@ class KVCache:
                     break
         return found
 
+    def _capacity(self, tokens: int) -> int:
+        """The next size of a region: a multiple of 64, of 128 from 512 on, of 256 from 1,024 on, ..."""
+        grain = max(GRAIN, (1 << max(0, tokens - 1).bit_length()) >> 3)
+        capacity = max(1, -(-tokens // grain)) * grain
+        return capacity if tokens > self.size else min(capacity, self.size)
+
     def _starts(self) -> Iterator[tuple[int, int]]:
         """(index of the first region at or after it, slot) of each place where a region may begin."""
         yield 0, 0
@@ -182,18 +198,23 @@ class KVCache:
             return False
         for victim in over:
             self._regions.remove(victim)
-        region.capacity = max(region.capacity, capacity)
+        if capacity > region.capacity:
+            self._lay_out(region, capacity)
         return True
+
+    def _lay_out(self, region: Region, capacity: int) -> None:
+        """The same tokens with another distance between the heads."""
+        length, before = len(region.tokens), region.capacity
+        for memory in (*self.keys, *self.values):
+            region.capacity = before
+            held = self.view(memory, region, length).clone()
+            region.capacity = capacity
+            self.view(memory, region, length).copy_(held)
 
     def _copy(self, source: Region, target: Region, length: int) -> None:
         for memory in (*self.keys, *self.values):
-            taken = memory[source.start : source.start + length]
-            memory[target.start : target.start + length].copy_(taken)
+            self.view(memory, target, length).copy_(self.view(memory, source, length))
         target.tokens[:] = source.tokens[:length]
-
-
-def _rounded(tokens: int) -> int:
-    return max(1, -(-tokens // GRAIN)) * GRAIN
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from inference.engines.packed.cache import BLOCK, KVCache
+from inference.engines.packed.cache import BLOCK, KVCache, Region
 from inference.engines.packed.scheduler import Chunk
 
 ATTENTION = "hearth_packed"
@@ -32,14 +32,13 @@ _running = threading.local()
 
 @dataclass(frozen=True)
 class Row:
-    """Rows [begin, end) of the pack: tokens of one sequence, whose KV begins at slot `start`. The first of
-    them has position `position`; `capacity` is that of its region."""
+    """Rows [begin, end) of the pack: tokens of one sequence, whose KV lies in `region`. The first of them has
+    position `position`."""
 
     begin: int
     end: int
-    start: int
+    region: Region
     position: int
-    capacity: int
 
     @property
     def length(self) -> int:
@@ -59,18 +58,18 @@ class Run:
         return max(row.length for row in self.rows)
 
     def takes(self, row: Row) -> bool:
-        last, distance = self.rows[-1], row.start - self.rows[-1].start
+        last = self.rows[-1]
+        distance = row.region.start - last.region.start
         longest = max(self.length, row.length)
         return (
             row.begin == last.end
+            and row.region.capacity == last.region.capacity
             and distance == (self.distance or distance)
-            # Padding reads nothing of another sequence.
-            and longest <= min(row.capacity, *(r.capacity for r in self.rows))
             and longest <= _SPREAD * min(row.length, *(r.length for r in self.rows))
         )
 
     def add(self, row: Row) -> None:
-        self.distance = row.start - self.rows[-1].start
+        self.distance = row.region.start - self.rows[-1].region.start
         self.rows.append(row)
 
 
@@ -79,10 +78,19 @@ class Step:
     """What the attention of one forward has to know."""
 
     cache: KVCache
-    slots: torch.Tensor  # [tokens]: where each token's KV goes
+    places: torch.Tensor  # [3, tokens]: start of the region, place in it, capacity
     decodes: list[Run]
     prompts: list[Row]
     masks: dict[Any, torch.Tensor | None] = field(default_factory=dict)
+    _rows: dict[int, torch.Tensor] = field(default_factory=dict)
+
+    def rows(self, heads: int) -> torch.Tensor:
+        """[tokens x heads]: the row of the cache for each head of each token."""
+        if heads not in self._rows:
+            start, token, apart = self.places[:, :, None]
+            head = torch.arange(heads, device=self.places.device)
+            self._rows[heads] = (start * heads + token + head * apart).reshape(-1)
+        return self._rows[heads]
 
     def decode_mask(self, index: int, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
         """[rows, 1, 1, length], 0 or -inf; None when every row attends over all of it."""
@@ -128,7 +136,8 @@ class ModelRunner:
         [samples, vocabulary], one row per chunk that samples, in their order; at least one row."""
         ids: list[int] = []
         positions: list[int] = []
-        slots: list[int] = []
+        starts: list[int] = []
+        apart: list[int] = []
         sampled: list[int] = []
         rows: list[Row] = []
         for chunk in chunks:
@@ -137,14 +146,14 @@ class ModelRunner:
             first = len(ids)
             ids += chunk.tokens
             positions += range(chunk.begin, chunk.begin + chunk.count)
-            begin = region.start + chunk.begin
-            slots += range(begin, begin + chunk.count)
-            rows.append(Row(first, len(ids), region.start, chunk.begin, region.capacity))
+            starts += [region.start] * chunk.count
+            apart += [region.capacity] * chunk.count
+            rows.append(Row(first, len(ids), region, chunk.begin))
             if chunk.samples:
                 sampled.append(len(ids) - 1)
         step = Step(
             self._cache,
-            self._tensor(slots),
+            torch.tensor([starts, positions, apart], device=self._device),
             _runs([row for row in rows if row.end - row.begin == 1]),
             [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)],
         )
@@ -169,7 +178,7 @@ class ModelRunner:
         blocks, begin, position = [], row.begin, row.position
         while begin < row.end:
             count = min(row.end - begin, BLOCK - position % BLOCK)
-            blocks.append(Row(begin, begin + count, row.start, position, row.capacity))
+            blocks.append(Row(begin, begin + count, row.region, position))
             begin, position = begin + count, position + count
         return blocks
 
@@ -203,15 +212,16 @@ def _attention(
         return probe(module, query, key, value, sliding_window=sliding_window, **kwargs), None
     step: Step = _running.step
     keys, values = step.cache.keys[module.layer_idx], step.cache.values[module.layer_idx]
-    keys.index_copy_(0, step.slots, key[0].transpose(0, 1).to(keys.dtype))
-    values.index_copy_(0, step.slots, value[0].transpose(0, 1).to(values.dtype))
+    places = step.rows(key.shape[1])
+    keys.index_copy_(0, places, key[0].transpose(0, 1).reshape(-1, key.shape[-1]).to(keys.dtype))
+    values.index_copy_(0, places, value[0].transpose(0, 1).reshape(-1, value.shape[-1]).to(values.dtype))
     rows = query[0].transpose(0, 1).to(keys.dtype)  # [tokens, heads, key_dim]
     parts = [
-        _decode(run, rows, keys, values, step.decode_mask(index, sliding_window, rows), scaling)
+        _decode(step, run, rows, keys, values, step.decode_mask(index, sliding_window, rows), scaling)
         for index, run in enumerate(step.decodes)
     ]
     parts += [
-        _prefill(row, rows, keys, values, step.prompt_mask(index, sliding_window, rows), scaling)
+        _prefill(step, row, rows, keys, values, step.prompt_mask(index, sliding_window, rows), scaling)
         for index, row in enumerate(step.prompts)
     ]
     out = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -219,6 +229,7 @@ def _attention(
 
 
 def _decode(
+    step: Step,
     run: Run,
     query: torch.Tensor,
     keys: torch.Tensor,
@@ -229,14 +240,14 @@ def _decode(
     """One query token per sequence; returns [sequences, heads, value_dim]. The heads of a KV group ride on
     the query axis, so that KV is not repeated."""
     begin, count = run.rows[0].begin, len(run.rows)
-    grouped = query[begin : begin + count].reshape(count, keys.shape[1], -1, query.shape[-1])
-    attended = scaled_dot_product_attention(
-        grouped, _view(run, keys), _view(run, values), attn_mask=mask, scale=scaling
-    )
+    k, v = (_view(step.cache, run, memory) for memory in (keys, values))
+    grouped = query[begin : begin + count].reshape(count, k.shape[1], -1, query.shape[-1])
+    attended = scaled_dot_product_attention(grouped, k, v, attn_mask=mask, scale=scaling)
     return attended.reshape(count, -1, values.shape[-1])
 
 
 def _prefill(
+    step: Step,
     row: Row,
     query: torch.Tensor,
     keys: torch.Tensor,
@@ -245,8 +256,7 @@ def _prefill(
     scaling: float | None,
 ) -> torch.Tensor:
     """The tokens of one chunk; returns [tokens, heads, value_dim]."""
-    span = slice(row.start, row.start + row.length)
-    k, v = keys[span].transpose(0, 1)[None], values[span].transpose(0, 1)[None]
+    k, v = (step.cache.view(memory, row.region, row.length)[None] for memory in (keys, values))
     q = query[row.begin : row.end].transpose(0, 1)[None]
     grouped = q.shape[1] != k.shape[1]
     if grouped and q.device.type != "cpu":
@@ -259,11 +269,16 @@ def _prefill(
     return attended[0].transpose(0, 1)
 
 
-def _view(run: Run, memory: torch.Tensor) -> torch.Tensor:
-    """[rows, heads, length, dim] of the arena [slots, heads, dim], without a copy."""
-    slot, head, number = memory.stride()
-    shape = (len(run.rows), memory.shape[1], run.length, memory.shape[2])
-    return memory.as_strided(shape, (run.distance * slot, head, slot, number), run.rows[0].start * slot)
+def _view(cache: KVCache, run: Run, memory: torch.Tensor) -> torch.Tensor:
+    """[rows, heads, length, dim] of one of the cache's memories, without a copy."""
+    first = run.rows[0].region
+    one = cache.view(memory, first, run.length)
+    shape = (len(run.rows), *one.shape)
+    return memory.as_strided(
+        shape,
+        (run.distance * memory.shape[0] // cache.size * memory.shape[1], *one.stride()),
+        one.storage_offset(),
+    )
 
 
 def _additive(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
