@@ -22,8 +22,8 @@ from inference.protocol import Event, GenerateRequest, ModelSpec
 
 
 class TransformersEngine:
-    """settings: device, dtype (int8: where that is faster here), threads, context_length, packed (false: always `generate()`), and those of
-    PackedEngine. Safetensors only, no code of the folder."""
+    """settings: device, dtype (int8: where that is faster), threads, context_length, packed (false: always
+    `generate()`), and those of PackedEngine. Safetensors only, no code of the folder."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
@@ -81,13 +81,12 @@ class TransformersEngine:
         self, loaded: Checkpoint, settings: dict[str, Any]
     ) -> tuple[PackedEngine | GenerateEngine, str]:
         """The engine, and why the model is not packed ("" when it is)."""
-        dtype = choice.best(loaded.model) if loaded.dtype == "int8" else loaded.dtype
-        self._dtype = dtype
+        self._dtype = choice.best(loaded.model) if loaded.dtype == "int8" else loaded.dtype
         reason = must_generate(loaded) or ("The settings say so." if settings.get("packed") is False else "")
         # Before the weights are rounded: rounding is chaotic, and would hide what the examination looks for.
         verdict = support.Verdict(reason) if reason else support.examine(loaded.model, loaded.device)
         if loaded.device == "cpu" and not loaded.quantized:
-            weights.prepare(loaded.model, dtype)
+            weights.prepare(loaded.model, self._dtype)
         if verdict.packs:
             return PackedEngine(loaded, verdict.layers, settings, self._thread), ""
         reason = reason or f"It cannot be packed: {verdict.reason}."
