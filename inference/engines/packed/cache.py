@@ -1,7 +1,7 @@
 """The KV cache: one arena of token slots per layer, cut into regions, one region per sequence.
 
-A region is contiguous, head after head, so that attention reads it as a view: on a CPU, gathering blocks takes
-longer than attention itself (docs/decisions/0012). What a finished sequence leaves stays until its room is
+A region is contiguous, head after head, so that attention reads it as a view: on a CPU, gathering blocks is
+slower than attention itself (docs/decisions/0012). What a finished sequence leaves stays until its room is
 needed; a new prompt takes over the longest common beginning, by copy or in place.
 """
 
