@@ -175,5 +175,5 @@ def test_the_pace_lets_a_prompt_add_less_than_a_step_beside_many_and_all_it_need
     assert pace.room(8, 1) == UNKNOWN_PACE
     pace.took(0.05, 0)
     pace.took(0.25, 200)  # one millisecond a token
-    assert pace.room(8, 1) == 40 and pace.room(8, 2) == 160
+    assert pace.room(8, 1) == 25 and pace.room(8, 2) == 100
     assert pace.room(8, 8) == pace.room(0, 3) == int(LONGEST_STEP / 0.001)

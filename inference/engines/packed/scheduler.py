@@ -19,6 +19,9 @@ RESERVE = 512
 #: Prompts are cut so that a step takes about this long (seconds), once it is known how long steps take.
 LONGEST_STEP = 0.25
 UNKNOWN_PACE = 128
+#: What one prompt may add to a step of decodes, as a share of its time. Late tokens of a long prompt cost more
+#: than the pace that was seen, so that this is a half where a whole is meant.
+_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -189,13 +192,13 @@ class Pace:
 
     def room(self, decoding: int, beginning: int) -> int:
         """How many prompt tokens a step may carry beside `decoding` answers while `beginning` wait for their
-        first token. One prompt adds less than a step's own time, for those who read; where several begin at
+        first token. One prompt adds about half of a step's own time, for those who read; where several begin at
         once, they come first. No step takes so long that a cancellation waits."""
         if not self._per_token:
             return UNKNOWN_PACE
         seconds = LONGEST_STEP
         if decoding and self._base:
-            seconds = min(seconds, 0.8 * self._base * max(1, 4 * (beginning - 1)))
+            seconds = min(seconds, _SHARE * self._base * max(1, 4 * (beginning - 1)))
         return int(seconds / self._per_token)
 
 
