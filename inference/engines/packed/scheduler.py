@@ -19,8 +19,8 @@ RESERVE = 512
 #: Prompts are cut so that a step takes about this long (seconds), once it is known how long steps take.
 LONGEST_STEP = 0.25
 UNKNOWN_PACE = 128
-#: What one prompt may add to a step of decodes, as a share of its time. Late tokens of a long prompt cost more
-#: than the pace that was seen, so that this is a half where a whole is meant.
+#: What one prompt may add to a step of decodes, as a share of its time. Late tokens of a long prompt cost
+#: more than the pace that was seen: half is planned, so that it stays below one.
 _SHARE = 0.5
 
 
@@ -192,7 +192,7 @@ class Pace:
 
     def room(self, decoding: int, beginning: int) -> int:
         """How many prompt tokens a step may carry beside `decoding` answers while `beginning` wait for their
-        first token. One prompt adds about half of a step's own time, for those who read; where several begin at
+        first token. One prompt adds about half of a step's time, for those who read; where several begin at
         once, they come first. No step takes so long that a cancellation waits."""
         if not self._per_token:
             return UNKNOWN_PACE
