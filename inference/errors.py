@@ -43,3 +43,8 @@ class InferenceError(Exception):
             bool(event.get("retryable", False)),
             event.get("extra"),
         )
+
+
+def unloaded() -> InferenceError:
+    """Not to be tried again: that would load what somebody just asked to unload."""
+    return InferenceError("unloaded", "The model was unloaded.")

@@ -20,11 +20,11 @@ from transformers.generation.logits_process import LogitsProcessor, LogitsProces
 from transformers.generation.stopping_criteria import StoppingCriteria, StoppingCriteriaList
 
 from inference.engines.checkpoint import Checkpoint
-from inference.engines.device import is_out_of_memory
+from inference.engines.faults import typed
 from inference.engines.packed.request import Opener, Phase, Sequence
 from inference.engines.packed.sampler import sample
 from inference.engines.prompt import ChatTemplate, Prompt
-from inference.errors import InferenceError
+from inference.errors import InferenceError, unloaded
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class GenerateEngine:
         yield {"kind": "prompt", "reasoning_open": prompt.reasoning_open, "tool_format": prompt.tool_format}
         yield {"kind": "status", "phase": "prefill"}
         if self._closed:
-            raise _unloaded()
+            raise unloaded()
         self._runs.add(run)
         done = loop.run_in_executor(self._pool, run.run)
         try:
@@ -144,11 +144,11 @@ class _Run:
         except Exception as error:
             if not isinstance(error, InferenceError):
                 log.exception("an answer failed")
-            sequence.fail(_typed(error))
+            sequence.fail(typed(error))
         finally:
             self.runs = False
             if sequence.phase is not Phase.ENDED:
-                sequence.fail(_unloaded())
+                sequence.fail(unloaded())
 
     def _generate(self) -> None:
         sequence, prompt = self.sequence, self.sequence.prompt_tokens
@@ -219,15 +219,3 @@ def _start_token(checkpoint: Checkpoint) -> int | None:
     found = checkpoint.model.generation_config.decoder_start_token_id
     found = getattr(config, "decoder_start_token_id", None) if found is None else found
     return int(found or 0)
-
-
-def _typed(error: Exception) -> InferenceError:
-    if isinstance(error, InferenceError):
-        return error
-    if is_out_of_memory(error):
-        return InferenceError("out_of_memory", "The answer does not fit into memory.", True)
-    return InferenceError("engine_error", f"{type(error).__name__}: {error}")
-
-
-def _unloaded() -> InferenceError:
-    return InferenceError("unloaded", "The model was unloaded.")

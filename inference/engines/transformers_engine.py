@@ -17,7 +17,7 @@ from inference.engines.generate import GenerateEngine, must_generate
 from inference.engines.model_thread import ModelThread
 from inference.engines.packed import choice, support, weights
 from inference.engines.packed.engine import PackedEngine
-from inference.errors import InferenceError
+from inference.errors import InferenceError, unloaded
 from inference.protocol import Event, GenerateRequest, ModelSpec
 
 
@@ -41,7 +41,7 @@ class TransformersEngine:
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
         if self._engine is None:
-            raise InferenceError("unloaded", "The model was unloaded.")
+            raise unloaded()
         return self._engine.generate(request)
 
     async def abort(self, request_id: str) -> None:

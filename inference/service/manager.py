@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from inference.engines.base import Engine, create
-from inference.errors import InferenceError
+from inference.errors import InferenceError, unloaded
 from inference.protocol import Event, GenerateRequest, ModelSpec
 from inference.service.answer import answer
 from inference.service.board import Board
@@ -19,7 +19,7 @@ from inference.service.decisions import Decisions
 from inference.service.deployment import Deployment, State
 from inference.service.memory import Memory
 from inference.service.ticket import Ticket
-from inference.service.work import Aside, Work, unloaded
+from inference.service.work import Aside, Work
 
 
 class Manager:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from inference.engines.base import Engine, Mortal
-from inference.errors import InferenceError
+from inference.errors import InferenceError, unloaded
 from inference.protocol import ModelSpec
 from inference.service.board import Board
 from inference.service.deployment import Deployment, State
@@ -242,8 +242,3 @@ class Work:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def unloaded() -> InferenceError:
-    """Not to be tried again: that would load what somebody just asked to unload."""
-    return InferenceError("unloaded", "The model was unloaded.")

@@ -56,7 +56,7 @@ class KVCache:
     def __init__(
         self, layers: Sequence[LayerShape], size: int, dtype: torch.dtype, device: str = "cpu"
     ) -> None:
-        self.size = size // GRAIN * GRAIN
+        self.size = max(GRAIN, size // GRAIN * GRAIN)
         # [slots x heads, dim]: a region's first head for all its tokens, then its second, and so on.
         self.keys = [_zeros((self.size * s.heads, s.key_dim), dtype, device) for s in layers]
         self.values = [_zeros((self.size * s.heads, s.value_dim), dtype, device) for s in layers]

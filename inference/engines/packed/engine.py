@@ -21,7 +21,7 @@ from inference.engines.packed.request import Opener, Sequence
 from inference.engines.packed.runner import ModelRunner
 from inference.engines.packed.scheduler import Scheduler
 from inference.engines.prompt import ChatTemplate
-from inference.errors import InferenceError
+from inference.errors import InferenceError, unloaded
 from inference.protocol import LAST_EVENTS, Event, GenerateRequest
 
 DEFAULT_SLOTS = 32
@@ -108,7 +108,7 @@ class PackedEngine:
     def _submit(self, sequence: Sequence) -> None:
         with self._work:
             if self._closed:
-                raise _unloaded()
+                raise unloaded()
             self._arrived.append(sequence)
             self._work.notify()
 
@@ -119,9 +119,9 @@ class PackedEngine:
             self._loop.step()
             self._step_began = 0.0
             self._flush()
-        self._loop.fail_all(_unloaded())
+        self._loop.fail_all(unloaded())
         for sequence in self._arrived:
-            sequence.fail(_unloaded())
+            sequence.fail(unloaded())
         self._flush()
 
     def _wait(self) -> bool:
@@ -179,7 +179,3 @@ def _room(device: str) -> int:
     if device.startswith("cuda"):
         return int(0.85 * torch.cuda.mem_get_info(device)[0])
     return int(0.5 * psutil.virtual_memory().available)
-
-
-def _unloaded() -> InferenceError:
-    return InferenceError("unloaded", "The model was unloaded.")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from inference.engines.device import is_out_of_memory
+from inference.engines.faults import typed
 from inference.engines.packed.request import Sequence
 from inference.engines.packed.runner import ModelRunner
 from inference.engines.packed.sampler import sample
@@ -31,7 +31,7 @@ class EngineLoop:
             self._step()
         except Exception as error:
             log.exception("a step failed")
-            self.fail_all(_typed(error))
+            self.fail_all(typed(error))
 
     def fail_all(self, error: InferenceError) -> None:
         for sequence in self.scheduler.everyone():
@@ -63,7 +63,7 @@ class EngineLoop:
                 log.warning("a step failed, its sequences go on one by one", exc_info=True)
                 return self._one_by_one(chunks)
             self.scheduler.poisoned(chunks[0].sequence)
-            chunks[0].sequence.fail(_typed(error))
+            chunks[0].sequence.fail(typed(error))
             return [], torch.empty(0)
 
     def _one_by_one(self, chunks: list[Chunk]) -> tuple[list[Chunk], torch.Tensor]:
@@ -88,11 +88,3 @@ class EngineLoop:
             if choice.error is not None:
                 self.scheduler.poisoned(sequence)
             sequence.take(choice, self._spell)
-
-
-def _typed(error: Exception) -> InferenceError:
-    if isinstance(error, InferenceError):
-        return error
-    if is_out_of_memory(error):
-        return InferenceError("out_of_memory", "The answer does not fit into memory.", True)
-    return InferenceError("engine_error", f"{type(error).__name__}: {error}")

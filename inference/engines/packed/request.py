@@ -47,8 +47,7 @@ class Sequence:
         self._ends = frozenset[int]() if params.ignore_eos else ends
         self.prompt_tokens = len(prompt)
         self.tokens = prompt + transcript.ids
-        room = limit - len(prompt)
-        self.most = room if params.max_tokens is None else min(room, params.max_tokens)
+        self.most = _most(params, len(prompt), limit)
         self.phase = Phase.WAITING
         self.region: Region | None = None
         self.reused: int | None = None
@@ -164,8 +163,7 @@ class Opener:
         params = SamplingParams.of(request, self.vocabulary)
         stops = (*params.stop, *prompt.stops)
         transcript = Transcript(self.tokenizer, self.ends, request.prefix, stops)
-        room = self.limit - len(prompt.ids)
-        most = room if params.max_tokens is None else min(room, params.max_tokens)
+        most = _most(params, len(prompt.ids), self.limit)
         mask = grammar.mask_for(self.tokenizer, self.ends, request, most, prompt.reasoning_open)
         row = SamplerRow(params, prompt.ids, mask)
         for token in transcript.ids:
@@ -181,6 +179,12 @@ class Opener:
             limit=self.limit,
             tell=tell,
         )
+
+
+def _most(params: SamplingParams, prompt: int, limit: int) -> int:
+    """How many tokens the answer to a prompt of `prompt` tokens may have."""
+    room = limit - prompt
+    return room if params.max_tokens is None else min(room, params.max_tokens)
 
 
 def _logprobs(choice: Choice, spell: Callable[[int], str]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ NEUTRAL = frozenset({"position_ids", "use_cache", "cache_position", "is_causal"}
 #: Decodes are read as one batch while the longest is at most this many times the shortest.
 _SPREAD = 2
 
-_running = threading.local()
+#: `step` of the forward that this thread runs, or `probe`, which looks at what attention gets instead.
+current = threading.local()
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class ModelRunner:
             _runs([row for row in rows if row.end - row.begin == 1]),
             [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)],
         )
-        _running.step = step
+        current.step = step
         try:
             logits = self._model(
                 input_ids=self._tensor(ids)[None],
@@ -166,7 +167,7 @@ class ModelRunner:
                 logits_to_keep=self._tensor(sampled or [len(ids) - 1]),
             ).logits
         finally:
-            _running.step = None
+            current.step = None
         return cast(torch.Tensor, logits[0].float())
 
     def _blocks(self, row: Row) -> list[Row]:
@@ -208,9 +209,9 @@ def _attention(
 ) -> tuple[torch.Tensor, None]:
     """query [1, heads, tokens, key_dim], key and value [1, kv heads, tokens, dim]; returns
     [1, tokens, heads, value_dim]."""
-    if (probe := getattr(_running, "probe", None)) is not None:
+    if (probe := getattr(current, "probe", None)) is not None:
         return probe(module, query, key, value, sliding_window=sliding_window, **kwargs), None
-    step: Step = _running.step
+    step: Step = current.step
     keys, values = step.cache.keys[module.layer_idx], step.cache.values[module.layer_idx]
     places = step.rows(key.shape[1])
     keys.index_copy_(0, places, key[0].transpose(0, 1).reshape(-1, key.shape[-1]).to(keys.dtype))

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import torch
 
+from inference.engines.faults import typed
 from inference.engines.packed.draw import Race, first_max
 from inference.engines.packed.params import SamplingParams
 from inference.errors import InferenceError
@@ -75,7 +76,7 @@ class SamplerRow:
             try:
                 self._mask.took(token)
             except Exception as error:
-                self._error = self._error or _typed(error)
+                self._error = self._error or typed(error)
 
     def adjust(self, row: Tensor) -> None:
         """Penalties, bias and mask on this row of logits [vocabulary], in place."""
@@ -149,7 +150,7 @@ def _sample(logits: Tensor, rows: Sequence[SamplerRow]) -> list[Choice]:
         try:
             tokens[i] = _accepted(rows[i], logits[i], tokens[i])
         except Exception as error:
-            errors[i] = _typed(error)
+            errors[i] = typed(error)
     return [
         Choice(-1, error=errors[i]) if i in errors else _choice(token, own.get(i), rows[i].params.logprobs)
         for i, token in enumerate(tokens)
@@ -175,7 +176,7 @@ def _adjust(logits: Tensor, rows: Sequence[SamplerRow]) -> dict[int, InferenceEr
         try:
             row.adjust(logits[i])
         except Exception as error:
-            errors[i] = _typed(error)
+            errors[i] = typed(error)
             logits[i] = 0
     return errors
 
@@ -199,9 +200,3 @@ def _choice(token: int, logprobs: Tensor | None, count: int | None) -> Choice:
     best = logprobs.topk(min(count, len(logprobs)))
     top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
     return Choice(token, float(logprobs[token]), top)
-
-
-def _typed(error: Exception) -> InferenceError:
-    if isinstance(error, InferenceError):
-        return error
-    return InferenceError("engine_error", f"{type(error).__name__}: {error}")

@@ -95,14 +95,14 @@ def _probe(model: Any, config: Any, device: str) -> tuple[LayerShape, ...]:
         return cast(torch.Tensor, query.new_zeros(1, query.shape[2], query.shape[1], value.shape[3]))
 
     model.set_attn_implementation(runner.ATTENTION)
-    runner._running.probe = look
+    runner.current.probe = look
     try:
         ids = torch.tensor([_samples(config)[0]], device=device)
         positions = torch.arange(ids.shape[1], device=device)[None]
         kept = torch.tensor([0], device=device)
         model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=kept)
     finally:
-        runner._running.probe = None
+        runner.current.probe = None
     layers = int(config.num_hidden_layers)
     if sorted(shapes) != list(range(layers)):
         raise _Refused(f"{layers - len(shapes)} of its {layers} layers are no attention of the library")
