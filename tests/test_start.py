@@ -154,7 +154,9 @@ def test_from_an_empty_folder_to_an_answer_through_a_crash_to_ctrl_c(place: Inst
     nonce = re.search(r"'nonce-([^']+)'", page.headers["content-security-policy"])
     assert nonce is not None and f'content="{nonce[1]}"' in page.text
     admin = place.register("admin")
-    token = asyncio.run(first_token(place, admin, content="Say hello.", params={"max_tokens": 8}))
+    token = asyncio.run(
+        first_token(place, admin, content="Say hello.", params={"max_tokens": 8, "temperature": 0})
+    )
     print(f"first token of the first start: {token:.1f} s")
 
     again = place.run("start", "--no-browser")
@@ -173,7 +175,7 @@ def test_from_an_empty_folder_to_an_answer_through_a_crash_to_ctrl_c(place: Inst
     body = {"grant_type": "password", "username": "admin", "password": PASSWORD}
     tokens = place.call("POST", "/api/auth/token/", json=body)
     admin = Person(admin.id, tokens["access_token"], tokens["refresh_token"])
-    asyncio.run(first_token(place, admin, content="Say hello.", params={"max_tokens": 1}))
+    asyncio.run(first_token(place, admin, content="Say hello.", params={"max_tokens": 8, "temperature": 0}))
     token_after = time.monotonic() - began
     print(f"second start: page after {page_after:.1f} s, first token after {token_after:.1f} s")
     assert page_after <= PAGE_WITHIN * ROOM
