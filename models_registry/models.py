@@ -1,4 +1,4 @@
-"""The models that this house knows, and the jobs that load and unload them.
+"""The models that this house knows, what is fetched for them, and the jobs that load and unload them.
 
 What a model is doing right now is not stored: the inference process alone knows (see `live`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings as django_settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +19,9 @@ from accounts.ids import new_id
 class Model(models.Model):
     class Engine(models.TextChoices):
         TRANSFORMERS = "transformers", "transformers"
+        LLAMA_CPP = "llama_cpp", "llama.cpp"
+        VLLM = "vllm", "vLLM"
+        SGLANG = "sglang", "SGLang"
         OPENAI = "openai", _("remote endpoint")
         ECHO = "echo", _("echo (for tests)")
 
@@ -42,6 +46,12 @@ class Model(models.Model):
         pgettext_lazy("model", "pinned"),
         default=False,
         help_text=_("Stays in memory until it is unloaded by hand."),
+    )
+    for_everyone = models.BooleanField(
+        _("for everyone"), default=True, help_text=_("Else only administrators and the users below.")
+    )
+    users = models.ManyToManyField(
+        django_settings.AUTH_USER_MODEL, verbose_name=_("users"), blank=True, related_name="models_granted"
     )
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -99,3 +109,63 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.model_id}"
+
+
+class Download(models.Model):
+    """Files of one hub repository at one commit, on their way into a folder; who asks for the same shares it.
+
+    The worker that holds the lease fetches. What a person wants (`state` paused or cancelled) is written
+    here, and the worker sees it at its next look.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        PAUSED = "paused", _("paused")
+        VERIFYING = "verifying", _("verifying")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
+    hub = models.CharField(_("hub"), max_length=16)
+    repo = models.CharField(_("repository"), max_length=200)
+    revision = models.CharField(_("revision"), max_length=100, help_text=_("The commit, once it is known."))
+    # Each {"path", "size", "sha256" | "sha1" (git's blob), "done"}; bytes.
+    files: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(
+        _("files"), default=list
+    )
+    # What makes two the same, while open: hub, repo, revision and files. NULL once it is cancelled.
+    key = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    # No foreign key: a deleted model's download is cancelled by the worker, which holds the files.
+    model_id = models.CharField(_("model"), max_length=32, blank=True, default="", db_index=True)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.QUEUED)
+    bytes_done = models.BigIntegerField(_("bytes done"), default=0)
+    bytes_total = models.BigIntegerField(_("bytes in all"), default=0)
+    speed = models.FloatField(_("speed"), default=0.0, help_text=_("Bytes per second."))
+    error: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(
+        _("error"), null=True, blank=True
+    )
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    owner = models.CharField(_("worker"), max_length=64, blank=True, default="")
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    asked_by = models.ForeignKey(
+        django_settings.AUTH_USER_MODEL,
+        verbose_name=_("asked by"),
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    finished = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("download")
+        verbose_name_plural = _("downloads")
+        ordering: ClassVar[list[str]] = ["-created", "id"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["state", "created"], name="download_state_created")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repo} ({self.hub})"
