@@ -6,8 +6,9 @@ import json
 import os
 import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from environ import Env, ImproperlyConfigured
 
@@ -32,6 +33,10 @@ class Environment:
     time_zone: str
     login_limit: str
     log_level: str
+    modelscope_endpoint: str
+    huggingface_endpoint: str
+    modelscope_token: str = field(repr=False)
+    huggingface_token: str = field(repr=False)
 
     @property
     def listens_beyond_loopback(self) -> bool:
@@ -61,9 +66,32 @@ def read() -> Environment:
                 "HEARTH_LOG_LEVEL",
                 ("DEBUG", "INFO", "WARNING", "ERROR"),
             ),
+            modelscope_endpoint=_hub(
+                "https://modelscope.cn",
+                env.str("HEARTH_MODELSCOPE_ENDPOINT", default=""),
+                env.str("MODELSCOPE_ENDPOINT", default=""),
+                env.str("MODELSCOPE_DOMAIN", default=""),
+            ),
+            huggingface_endpoint=_hub(
+                "https://huggingface.co",
+                env.str("HEARTH_HF_ENDPOINT", default=""),
+                env.str("HF_ENDPOINT", default=""),
+            ),
+            modelscope_token=env.str("MODELSCOPE_API_TOKEN", default="").strip(),
+            huggingface_token=env.str("HF_TOKEN", default="").strip(),
         )
     except (ImproperlyConfigured, ValueError) as error:
         sys.exit(f"A setting in the environment is wrong: {error}")
+
+
+def _hub(usual: str, *values: str) -> str:
+    """The address of a hub or its mirror: the first that is set. The hubs' own variables may name a bare host."""
+    value = next((value for value in map(str.strip, values) if value), usual).rstrip("/")
+    address = value if "://" in value else f"https://{value}"
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+        raise ValueError(f"a hub's address is {value!r}; it can be one like {usual} or https://hf-mirror.com")
+    return address
 
 
 def _one_of(value: str, name: str, allowed: tuple[str, ...]) -> str:

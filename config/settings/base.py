@@ -145,3 +145,7 @@ HEARTH_DATA = ENV.data
 HEARTH_INFERENCE = ENV.inference
 HEARTH_INFERENCE_SECRET = "" if ENV.inference.startswith("unix:") else SECRETS["inference_secret"]
 HEARTH_LOGIN_LIMIT = ENV.login_limit
+HEARTH_HUBS = {
+    "modelscope": {"endpoint": ENV.modelscope_endpoint, "token": ENV.modelscope_token},
+    "huggingface": {"endpoint": ENV.huggingface_endpoint, "token": ENV.huggingface_token},
+}
