@@ -123,6 +123,24 @@ class InferenceClient:
         forgets pins when it ends, `state` says which it knows."""
         await self._json("POST", "/pin", {"model": model.id, "pinned": pinned})
 
+    async def fit(
+        self,
+        model: ModelSpec,
+        *,
+        context: int | None = None,
+        concurrency: int | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Whether the model would fit, per device, against the memory that is free now; loads nothing.
+
+        `context` tokens for each of `concurrency` answers; without them, what a load would take. `facts`
+        (``{"config", "tensors": [{"name", "dtype", "shape"}], "files"}``) stand for files that are not here.
+        Returns `devices` (docs/memory.md has their fields), `best` (a device or None) and `known` (false: the
+        files say too little). Raises InferenceError, "model_not_found" among them.
+        """
+        body = {"model": model.to_dict(), "context": context, "concurrency": concurrency, "facts": facts}
+        return await self._json("POST", "/fit", body)
+
     async def state(self) -> dict[str, Any]:
         """`models` as `watch` gives them, `pins` (ids), `memory` (bytes per device: budget, held), `pid`."""
         return await self._json("GET", "/state")

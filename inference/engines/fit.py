@@ -37,6 +37,20 @@ class Fit:
     kv_per_token: int
     wanted_tokens: int
     least_tokens: int
+    context: int = KV_TOKENS  # tokens of one answer where nobody asks for another number
+    longest: int = 0  # tokens of one answer at most; 0: not known
+
+    def need(self, tokens: int) -> int:
+        """Bytes that have to be there for a load with a cache of `tokens`."""
+        return self.total(tokens)
+
+    def largest_context(self, room: int, answers: int = 1) -> int:
+        """Tokens that each of `answers` may have where the model may take `room` bytes; 0: not one."""
+        left = room - self.weights - self.overhead
+        if left < 0:
+            return 0
+        most = left // self.kv_per_token // answers if self.kv_per_token else self.longest or self.context
+        return min(most, self.longest) if self.longest else most
 
     def tokens(self, room: int) -> int:
         """How many tokens of KV a model gets that may take `room` bytes in all."""
@@ -64,12 +78,15 @@ def read(folder: Path, settings: Mapping[str, Any], device: str = "cpu") -> Fit:
     kind = device.partition(":")[0]
     weights = sum(_file_bytes(file, config, settings, kind) for file in sorted(folder.glob("*.safetensors")))
     wanted, least = _tokens(settings, config)
+    longest = _longest(settings, config)
     return Fit(
         weights=weights,
         overhead=_OVERHEAD.get(kind, _OVERHEAD["cuda"]),
         kv_per_token=kv_bytes_per_token(config, kv_width(settings, kind)),
         wanted_tokens=wanted,
         least_tokens=least,
+        context=min(longest, KV_TOKENS) if longest else LEAST_TOKENS,
+        longest=longest,
     )
 
 
@@ -111,6 +128,13 @@ def kv_bytes_per_token(config: Mapping[str, Any], width: int) -> int:
     kv_heads = _number(text, "num_key_value_heads") or heads
     size = _number(text, "head_dim") or _number(text, "hidden_size", "n_embd", "d_model") // max(1, heads)
     return layers * kv_heads * size * 2 * width
+
+
+def _longest(settings: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    """Tokens of one answer at most, its prompt among them; 0 when neither the settings nor `config` say."""
+    known = _number(_text_config(config), "max_position_embeddings", "n_positions", "max_seq_len")
+    asked = int(settings.get("context_length") or 0)
+    return min(asked, known) if asked and known else asked or known
 
 
 def _tokens(settings: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[int, int]:

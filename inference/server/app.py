@@ -31,6 +31,7 @@ def make_app(manager: Manager, *, secret: str | None = None, heartbeat: float) -
     app.router.add_post("/load", service.load)
     app.router.add_post("/unload", service.unload)
     app.router.add_post("/pin", service.pin)
+    app.router.add_post("/fit", service.fit)
     app.router.add_get("/state", service.state)
     app.router.add_get("/watch", service.watch)
     app.router.add_get("/healthz", service.healthz)
@@ -77,8 +78,19 @@ class _Service:
         self._manager.pin(model, pinned)
         return _json({"pins": self._manager.pins()})
 
+    async def fit(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        spec = _spec(body)
+        context, concurrency = _count(body, "context"), _count(body, "concurrency")
+        facts = _mapping(body, "facts") or None
+        return _json(await self._manager.fit(spec, context, concurrency, facts))
+
     async def state(self, request: web.Request) -> web.Response:
-        models = [{"id": line["model"], **line} for line in self._manager.board.lines()]
+        logs = self._manager.logs()
+        models = [
+            {"id": line["model"], **line, "engine_log": logs.get(line["model"])}
+            for line in self._manager.board.lines()
+        ]
         memory = await self._manager.memory()
         return _json({"pid": os.getpid(), "models": models, "pins": self._manager.pins(), "memory": memory})
 
@@ -181,6 +193,13 @@ def _mapping(body: dict[str, Any], key: str) -> dict[str, Any]:
     value = body.get(key) or {}
     if not isinstance(value, dict):
         raise InferenceError("invalid_request", f"{key} is not an object.")
+    return value
+
+
+def _count(body: dict[str, Any], key: str) -> int | None:
+    value = body.get(key)
+    if value is not None and (type(value) is not int or not 0 < value < 1 << 40):
+        raise InferenceError("invalid_request", f"{key} is not a number of at least 1.")
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from inference.errors import InferenceError
 from inference.service.board import Board
 from inference.service.deployment import Deployment, State
+from inference.service.fitting import Room
 from inference.service.residency import Resident, to_evict
 from inference.service.work import Work
 
@@ -179,6 +180,13 @@ class Decisions:
             for model in self._models.values()
             if model.device == device and model.state in _HOLDS_MEMORY
         ]
+
+    async def room(self, device: str, without: str) -> Room:
+        """What there is on `device` now for the model `without`, which does not stand in its own way."""
+        budget, total = await self.work.survey(device)
+        residents = [r for r in self._residents(device) if r.model != without]
+        names = {model.spec.id: model.wanted.name for model in self._models.values()}
+        return Room(device, total, budget, residents, names, self._resident_limit)
 
     def _make_room(self, model: Deployment, victims: list[str]) -> None:
         for victim in victims:

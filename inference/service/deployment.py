@@ -51,6 +51,10 @@ class Deployment:
         self.planning = False
         self.held = 0  # bytes: predicted, then measured
         self.granted = 0  # of them, what its KV cache may take
+        self.predicted = 0  # what it was thought to take in all, its KV cache full
+        self.measured = 0  # what its process held when it was last looked at
+        self.returned: int | None = None  # what came back when it was last unloaded
+        self.tokens_per_second: float | None = None  # of the last seconds, all answers together
         # Coming and going
         self.turn = 0  # its place among those that wait to be loaded
         self.evicting: list[str] = []  # names of those that leave for it
@@ -64,6 +68,7 @@ class Deployment:
         self.failures = 0
         self.retry_at = 0.0
         self.ready_since = 0.0
+        self.log = ""  # the last lines of a process that failed
 
     @property
     def slots(self) -> int:
@@ -144,6 +149,9 @@ class Deployment:
             "progress": self.progress if self.state is State.LOADING else None,
             "device": self.info.get("device") if loaded else None,
             "memory_bytes": (self.held or self.info.get("memory_bytes")) if loaded else None,
+            "predicted_bytes": (self.predicted or None) if loaded else None,
+            "measured_bytes": (self.measured or None) if loaded else None,
+            "returned_bytes": self.returned,
             "pid": self.engine.stats().get("pid") if self.engine else None,
             "context_length": self.info.get("context_length"),
             "capabilities": [
@@ -156,5 +164,6 @@ class Deployment:
             "reason": self.info.get("reason"),
             "running": self.running.total(),
             "waiting": len(self.queue) + len(self.later),
+            "tokens_per_second": self.tokens_per_second,
             "error": {"code": self.error.code, "message": self.error.message} if self.error else None,
         }

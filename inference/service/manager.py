@@ -7,12 +7,14 @@ are no locks. Slow work (looking, loading, stopping) runs in tasks that come bac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from inference.engines.base import Engine, create
 from inference.errors import InferenceError, unloaded
 from inference.protocol import Event, GenerateRequest, ModelSpec
+from inference.service import fitting
 from inference.service.answer import answer
 from inference.service.board import Board
 from inference.service.decisions import Decisions
@@ -145,6 +147,29 @@ class Manager:
             device: {"budget": budget, "held": self._work.held(device)}
             for device, budget in self._work.budgets.items()
         }
+
+    async def fit(
+        self,
+        spec: ModelSpec,
+        context: int | None = None,
+        concurrency: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Whether `spec` would fit, on each device, against the memory that is free now; nothing is loaded.
+        `facts` (config, tensors) stand for a folder that is not here yet. Raises InferenceError."""
+        if self._work.device(spec) is None:
+            return {"devices": [], "best": None, "known": True}
+        devices = []
+        for device in await self._work.devices(spec):
+            plan = await self._work.foresee(spec, device, facts)
+            room = await self._decisions.room(device, spec.id)
+            devices.append(fitting.judge(plan, room, context, concurrency))
+        known = all(entry["weights_bytes"] > 0 for entry in devices)
+        return {"devices": devices, "best": fitting.best(devices), "known": known}
+
+    def logs(self) -> dict[str, str]:
+        """The last lines that the processes of failed models wrote, by the model's id."""
+        return {model.spec.id: model.log for model in self._models.values() if model.log}
 
     async def close(self) -> None:
         """End everything at once: running and waiting answers fail, children end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,23 @@ class Memory:
         if not cards or asked not in ("auto", "cuda"):
             return "cpu" if asked == "auto" else asked
         return max(cards, key=self.free)
+
+    def devices(self, spec: ModelSpec) -> list[str]:
+        """Where the model may run: the device that its settings name, else the CPU and each GPU."""
+        asked = _asked(spec)
+        if asked not in ("auto", "cuda") or spec.engine == "echo":
+            return ["cpu"] if asked == "auto" else [asked]
+        cards = [f"cuda:{index}" for index in range(len(_gpus()))]
+        return ["cpu", *cards] if asked == "auto" or not cards else cards
+
+    def total(self, device: str) -> int:
+        return int(psutil.virtual_memory().total) if device == "cpu" else int(_gpu(device).total)
+
+    def foresee(self, spec: ModelSpec, device: str, facts: Mapping[str, Any] | None = None) -> fit.Fit:
+        """What the model would take there, from its folder or from `facts`. Raises model_not_found."""
+        if spec.engine == "echo":
+            return fit.Fit(int(spec.settings.get("memory_bytes") or 0), 0, 0, 0, 0)
+        return fit.read(Path(str(spec.source.get("path", ""))), spec.settings, device)
 
     def plan(self, spec: ModelSpec, device: str) -> fit.Fit | None:
         """None for a model that is larger than any card and may lie on several: it is not counted.

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from inference.engines.base import Engine, Mortal
+from inference.engines.fit import Fit
 from inference.errors import InferenceError, unloaded
 from inference.protocol import ModelSpec
 from inference.service.board import Board
@@ -88,10 +89,28 @@ class Work:
             model.planning = False
         self._decide()
 
+    async def foresee(self, spec: ModelSpec, device: str, facts: Mapping[str, Any] | None = None) -> Fit:
+        """What `spec` would take on `device`. Raises InferenceError("model_not_found")."""
+        return cast(Fit, await self._aside(self._memory.foresee, spec, device, facts))
+
+    async def devices(self, spec: ModelSpec) -> list[str]:
+        """Where `spec` may run, as its settings say."""
+        return cast(list[str], await self._aside(self._memory.devices, spec))
+
+    async def survey(self, device: str) -> tuple[int, int]:
+        """Bytes of `device` for all models together, and in all."""
+        pids = self._pids(device)
+        budget = await self._aside(self._memory.budget, device, pids, self.held(device))
+        return budget, await self._aside(self._memory.total, device)
+
     async def look(self, device: str) -> None:
+        self.budgets[device] = await self._aside(
+            self._memory.budget, device, self._pids(device), self.held(device)
+        )
+
+    def _pids(self, device: str) -> list[int]:
         there = [model for model in self._models.values() if model.device == device and model.engine]
-        pids = [pid for model in there if model.engine and (pid := model.engine.stats().get("pid"))]
-        self.budgets[device] = await self._aside(self._memory.budget, device, pids, self.held(device))
+        return [pid for model in there if model.engine and (pid := model.engine.stats().get("pid"))]
 
     # Loading
 
