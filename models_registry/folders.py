@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from config.errors import AppError
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-#: Configuration files are small; a longer one is not read (bytes).
-LONGEST_JSON = 64 * 1024 * 1024
-LONGEST_HEADER = 100_000_000
-MOST_FILES = 20_000
+from inference import model_folder
+from inference.bounded import Refused
 
 
 @dataclass(frozen=True)
@@ -30,120 +24,31 @@ class FolderFacts:
 def folder_inspect(path: str) -> FolderFacts:
     """Read and check a folder of safetensors. Raises AppError("invalid_model_folder") with the reason.
 
-    Checks that weights are there and plain, that nothing asks for the folder's own code and that no link
-    leads out. Does not check that the weights fit the architecture: the load will tell.
+    Checks that weights are there and plain, that nothing asks for the folder's own code, that no link leads
+    out and that nothing is larger than a model's can be. Does not check that the weights fit the
+    architecture: the load will tell.
     """
+    folder = Path(path)
     try:
-        return _inspect(Path(path))
+        if not folder.is_absolute():
+            raise _refuse(_("Give the folder's full path."))
+        if not folder.is_dir():
+            raise _refuse(_("There is no such folder on the server."))
+        found = model_folder.inspect(folder)
+        return FolderFacts(
+            path=str(found.folder),
+            family=str(found.config.get("model_type") or "")[:64],
+            context_length=_context_length(found.config, found.tokenizer),
+            capabilities=_capabilities(found.config, _chat_template(found.folder, found.tokenizer)),
+        )
+    except Refused as refusal:
+        raise _refuse(_(refusal.text) % refusal.values) from None
     except OSError:
         raise _refuse(_("The folder cannot be read.")) from None
 
 
-def _inspect(folder: Path) -> FolderFacts:
-    if not folder.is_absolute():
-        raise _refuse(_("Give the folder's full path."))
-    if not folder.is_dir():
-        raise _refuse(_("There is no such folder on the server."))
-    folder = folder.resolve()
-    if not (folder / "config.json").exists():
-        raise _refuse(_("The folder has no %(name)s.") % {"name": "config.json"})
-    _check_links(folder)
-    config = _read_json(folder, "config.json")
-    tokenizer = _read_json(folder, "tokenizer_config.json")
-    if _asks_for_code(config) or _asks_for_code(tokenizer):
-        raise _refuse(_("This model brings code of its own (auto_map); such code is never run here."))
-    _check_weights(folder)
-    return FolderFacts(
-        path=str(folder),
-        family=str(config.get("model_type") or "")[:64],
-        context_length=_context_length(config, tokenizer),
-        capabilities=_capabilities(config, _chat_template(folder, tokenizer)),
-    )
-
-
 def _refuse(message: str) -> AppError:
     return AppError("invalid_model_folder", message)
-
-
-def _check_links(folder: Path) -> None:
-    """Each file must lie in the folder; in a hub's cache, in the cache entry that the snapshot belongs to."""
-    inside = folder
-    if folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--"):
-        inside = folder.parent.parent
-    for count, file in enumerate(folder.rglob("*")):
-        if count > MOST_FILES:
-            raise _refuse(_("The folder holds too many files to be a model."))
-        if not (file.is_file() or file.is_dir()):  # a pipe would be waited on for ever
-            raise _refuse(_("%(name)s is no plain file.") % {"name": file.name})
-        if not file.resolve().is_relative_to(inside):
-            raise _refuse(_("The link %(name)s leads out of the folder.") % {"name": file.name})
-
-
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    """The object in this file; {} when there is no such file."""
-    file = folder / name
-    if not file.exists():
-        return {}
-    try:
-        if file.stat().st_size > LONGEST_JSON:
-            raise ValueError("too long")
-        data = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError, RecursionError):
-        raise _refuse(_("%(name)s cannot be read.") % {"name": name}) from None
-    return data
-
-
-def _asks_for_code(data: dict[str, Any]) -> bool:
-    nested = [value for value in data.values() if isinstance(value, dict)]
-    return "auto_map" in data or any("auto_map" in value for value in nested)
-
-
-def _check_weights(folder: Path) -> None:
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        if any(file.suffix in PICKLES for file in folder.iterdir()):
-            raise _refuse(
-                _("The weights are pickles, which can run code. Convert them to safetensors first.")
-            )
-        raise _refuse(_("The folder has no .safetensors file."))
-    for file in weights:
-        _check_header(file)
-    index = _read_json(folder, "model.safetensors.index.json").get("weight_map") or {}
-    if not isinstance(index, dict):
-        raise _refuse(_("%(name)s cannot be read.") % {"name": "model.safetensors.index.json"})
-    missing = sorted({str(name) for name in index.values()} - {file.name for file in weights})
-    if missing:
-        raise _refuse(_("The weights are not complete: %(name)s is missing.") % {"name": missing[0]})
-
-
-def _check_header(file: Path) -> None:
-    """A safetensors file starts with the length of its JSON header (u64, little endian), then the header.
-
-    Catches what a broken download or git without LFS leaves behind. Format: huggingface/safetensors.
-    """
-    try:
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > LONGEST_HEADER:
-                raise ValueError("not a header")
-            header = json.loads(stream.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        whole = file.stat().st_size >= 8 + length + max(ends, default=0)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        RecursionError,
-        struct.error,
-    ):
-        whole = False
-    if not whole:
-        raise _refuse(_("%(name)s is not a whole safetensors file.") % {"name": file.name})
 
 
 def _context_length(config: dict[str, Any], tokenizer: dict[str, Any]) -> int | None:
@@ -163,9 +68,10 @@ def _context_length(config: dict[str, Any], tokenizer: dict[str, Any]) -> int | 
 
 def _chat_template(folder: Path, tokenizer: dict[str, Any]) -> str:
     template = folder / "chat_template.jinja"
-    if template.is_file() and template.stat().st_size <= LONGEST_JSON:
+    if template.is_file():
         return template.read_text(encoding="utf-8", errors="replace")
-    value = tokenizer.get("chat_template") or _read_json(folder, "chat_template.json").get("chat_template")
+    value = tokenizer.get("chat_template")
+    value = value or model_folder.read_object(folder, "chat_template.json").get("chat_template")
     if isinstance(value, list):  # several, each {"name", "template"}
         return "\n".join(str(entry.get("template", "")) for entry in value if isinstance(entry, dict))
     return value if isinstance(value, str) else ""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from config.errors import AppError
-from models_registry import folders
+from inference import model_folder
 from models_registry.folders import folder_inspect
 from models_registry.tests.conftest import safetensors
 
@@ -147,7 +147,7 @@ def test_a_folder_full_of_files_is_not_walked_for_ever(
     make_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_folder()
-    monkeypatch.setattr(folders, "MOST_FILES", 1)
+    monkeypatch.setattr(model_folder, "MOST_FILES", 1)
     with pytest.raises(AppError, match="too many"):
         folder_inspect(str(folder))
 

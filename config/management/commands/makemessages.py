@@ -24,7 +24,11 @@ ELSEWHERE = [
 
 class Command(makemessages.Command):
     # The model service knows no Django: what it says is translated where the web side passes it on.
-    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=InferenceError:2"]
+    xgettext_options = [
+        *makemessages.Command.xgettext_options,
+        "--keyword=InferenceError:2",
+        "--keyword=Refused:1",
+    ]
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["ignore_patterns"] = [*options["ignore_patterns"], *ELSEWHERE]
