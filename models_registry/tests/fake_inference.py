@@ -18,6 +18,8 @@ class FakeInference:
         self.path = path
         self.loads: list[dict[str, Any]] = []
         self.unloads: list[str] = []
+        self.fits: list[dict[str, Any]] = []  # bodies of /fit
+        self.fit: dict[str, Any] = {"devices": [], "best": None, "known": True}  # its answer
         self.pins: set[str] = set()
         self.answer: list[dict[str, Any]] = [
             {"kind": "status", "phase": "loading", "progress": 0.5},
@@ -67,6 +69,7 @@ class FakeInference:
                 web.post("/load", self._load),
                 web.post("/unload", self._unload),
                 web.post("/pin", self._pin),
+                web.post("/fit", self._fit),
                 web.get("/state", self._state),
                 web.get("/watch", self._watch),
             ]
@@ -97,6 +100,10 @@ class FakeInference:
     async def _unload(self, request: web.Request) -> web.Response:
         self.unloads.append((await request.json())["model"])
         return web.json_response({"kind": "done"})
+
+    async def _fit(self, request: web.Request) -> web.Response:
+        self.fits.append(await request.json())
+        return web.json_response(self.fit)
 
     async def _state(self, request: web.Request) -> web.Response:
         return web.json_response({"models": list(self.states.values()), "pins": sorted(self.pins)})
