@@ -85,7 +85,7 @@ def read() -> Environment:
 
 
 def _hub(usual: str, *values: str) -> str:
-    """The address of a hub or its mirror: the first that is set. The hubs' own variables may name a bare host."""
+    """The address of a hub or its mirror, the first that is set; a bare host is taken as https."""
     value = next((value for value in map(str.strip, values) if value), usual).rstrip("/")
     address = value if "://" in value else f"https://{value}"
     parts = urlsplit(address)

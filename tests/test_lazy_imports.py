@@ -1,4 +1,7 @@
-"""torch lives in the models' children and their warm parent, and nowhere else; a fresh Python tells."""
+"""torch lives in the models' children and their warm parent, and nowhere else; a fresh Python tells.
+
+The hubs' libraries are loaded by the first call to a hub.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 
 from tests.house import House
 
-HEAVY = ("torch", "transformers", "numpy")
+HEAVY = ("torch", "transformers", "numpy", "huggingface_hub", "modelscope_hub")
 #: What the idle web process may hold (MiB). Issue A asks for 150 MB.
 LARGEST_WEB = 150e6 / 2**20
 
@@ -33,6 +36,8 @@ IMPORTS = {
         from config.celery import app
         app.loader.import_default_modules()
         import models_registry.tasks, models_registry.services
+        from models_registry import hubs
+        hubs.get("modelscope"), hubs.get("huggingface")
     """,
     "inference manager": """
         import inference.server.__main__, inference.server.app, inference.service.manager

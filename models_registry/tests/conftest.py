@@ -14,6 +14,7 @@ from models_registry import jobs, live
 from models_registry.models import Model
 from models_registry.services import model_create
 from models_registry.tests.fake_inference import FakeInference
+from tests.fake_hub import FakeHub
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +91,14 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def hub(tmp_path: Path, settings: Any) -> Iterator[FakeHub]:
+    """Both hubs, from the folders `tmp_path/hub/<owner>/<name>`."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    with FakeHub(folder) as fake:
+        place = {"endpoint": fake.endpoint, "token": ""}
+        settings.HEARTH_HUBS = {"modelscope": place, "huggingface": place}
+        yield fake
