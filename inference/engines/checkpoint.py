@@ -7,11 +7,8 @@ is that a missing package is named.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +20,8 @@ import torch
 import transformers
 from transformers.utils import logging as library_log
 
+from inference import model_folder
+from inference.bounded import Refused, read_header, read_json
 from inference.engines.device import (
     Place,
     choose_device,
@@ -31,6 +30,7 @@ from inference.engines.device import (
     use_threads,
     wanted_device,
 )
+from inference.engines.tokens import is_panic
 from inference.errors import InferenceError
 from inference.protocol import ModelSpec
 
@@ -70,10 +70,10 @@ def load(spec: ModelSpec, report: Report) -> Checkpoint:
     folder, settings = Path(str(spec.source.get("path", ""))), spec.settings
     try:
         use_threads(settings.get("threads"))
+        model_folder.inspect(folder)
         tensors = _tensors(folder)
         config: Any = transformers.AutoConfig.from_pretrained(folder, **_LOCAL)
-        # The folder may name a kernel of the hub here; which one runs is decided by who runs the model.
-        config._attn_implementation = None
+        _own_kernels(config)
         method = _quantization(config)
         wanted, where = str(settings.get("dtype") or "auto"), str(settings.get("device") or "")
         place = choose_device(where, _need(tensors, method, wanted, wanted_device(where)))
@@ -87,7 +87,11 @@ def load(spec: ModelSpec, report: Report) -> Checkpoint:
         limit = _context_length(config, tokenizer, settings.get("context_length"))
     except InferenceError:
         raise
-    except Exception as error:  # a config or a tokenizer file that somebody made can fail in any way
+    except Refused as refusal:
+        raise InferenceError("load_failed", str(refusal)) from refusal
+    except BaseException as error:  # a config or a tokenizer file that somebody made can fail in any way
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         if is_out_of_memory(error):
             raise InferenceError("out_of_memory", "The model does not fit into memory.") from error
         raise InferenceError("load_failed", _reason(error)) from error
@@ -125,39 +129,32 @@ def _model(folder: Path, config: Any, place: Place, dtype: str, method: str) -> 
 
 def _tensors(folder: Path) -> dict[str, tuple[int, int]]:
     """Name of each stored tensor to (numbers, bytes), from the headers of the safetensors files."""
-    if not (folder / "config.json").is_file():
-        raise InferenceError("load_failed", f"{folder} is no model folder: it has no config.json.")
-    if (folder / "adapter_config.json").exists():
-        raise InferenceError("load_failed", f"{folder} is an adapter: merge it into its model first.")
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    else:
-        names = {"model.safetensors"}
-    if any(Path(name).name != name or not (folder / name).is_file() for name in names):
+    names = set(read_json(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
+    if not all((folder / name).is_file() for name in names):
         raise InferenceError("load_failed", f"{folder} has no safetensors weights, or not all of them.")
     tensors: dict[str, tuple[int, int]] = {}
     for name in sorted(names):
-        tensors |= _header(folder / name)
+        _read_ahead(folder / name)
+        found = read_header(folder / name)
+        tensors |= {key: (tensor.numbers, tensor.end - tensor.begin) for key, tensor in found.items()}
     return tensors
 
 
-def _header(path: Path) -> dict[str, tuple[int, int]]:
-    with path.open("rb") as file:
-        if hasattr(os, "posix_fadvise"):
-            # The weights are mapped and read in no order; this makes the disk read ahead.
+def _read_ahead(path: Path) -> None:
+    """The weights are mapped and read in no order; this makes the disk read ahead."""
+    if hasattr(os, "posix_fadvise"):
+        with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > path.stat().st_size:
-            raise InferenceError("load_failed", f"{path.name} is not a whole safetensors file.")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    if any(entry["data_offsets"][1] + 8 + length > path.stat().st_size for entry in header.values()):
-        raise InferenceError("load_failed", f"{path.name} is not a whole safetensors file.")
-    return {
-        name: (math.prod(entry["shape"]), entry["data_offsets"][1] - entry["data_offsets"][0])
-        for name, entry in header.items()
-    }
+
+
+def _own_kernels(config: Any) -> None:
+    """The folder may name a kernel of the hub, also for a part of the model; which one runs is decided by who
+    runs the model."""
+    config._attn_implementation = config._experts_implementation = None
+    for name in config.sub_configs:
+        if (inner := getattr(config, name, None)) is not None:
+            _own_kernels(inner)
 
 
 def _need(tensors: dict[str, tuple[int, int]], method: str, dtype: str, device: torch.device) -> int:
@@ -222,7 +219,7 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(ends)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """One line for people. The library's texts are long and speak to who writes code with it."""
     text = " ".join(str(error).split())
     if "trust_remote_code" in text or "custom code" in text:
