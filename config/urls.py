@@ -22,7 +22,7 @@ urlpatterns = [
     # Other names of two routes of the contract, so not in its description.
     re_path(r"^chat/stream/?$", chat.ChatStreamView.as_view(schema=None)),
     re_path(r"^chat/teststream/?$", chat.TestStreamView.as_view(schema=None)),
-    re_path(r"^(?:login|register|models|c/[0-9a-f]+)?/?$", page, name="page"),
+    re_path(r"^(?:login|register|models(?:/add(?:/[\w.-]+){0,3})?|c/[0-9a-f]+)?/?$", page, name="page"),
 ]
 
 handler400 = "config.views.bad_request"

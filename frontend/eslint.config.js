@@ -1,7 +1,7 @@
 import hooks from 'eslint-plugin-react-hooks'
 import tseslint from 'typescript-eslint'
 
-const features = ['auth', 'conversations', 'chat', 'models']
+const features = ['auth', 'conversations', 'chat', 'hub', 'models']
 
 const isolated = features.map((name) => ({
   files: [`src/features/${name}/**/*.{ts,tsx}`],

@@ -16,11 +16,13 @@ EXPRESSIONS = {
     r"^docs/?$": ["/docs"],
     r"^chat/stream/?$": ["/chat/stream"],
     r"^chat/teststream/?$": ["/chat/teststream"],
-    r"^(?:login|register|models|c/[0-9a-f]+)?/?$": [
+    r"^(?:login|register|models(?:/add(?:/[\w.-]+){0,3})?|c/[0-9a-f]+)?/?$": [
         "/",
         "/login",
         "/register",
         "/models",
+        "/models/add",
+        "/models/add/{hub}/{owner}/{name}",
         "/c/{conversation_id}",
     ],
 }

@@ -8,6 +8,8 @@ import '@/app/styles/frame.css'
 import '@/app/styles/chat.css'
 import '@/app/styles/prose.css'
 import '@/app/styles/rooms.css'
+import '@/app/styles/models.css'
+import '@/app/styles/hub.css'
 
 const root = document.getElementById('root')
 if (!root) throw new Error('index.html has no #root')

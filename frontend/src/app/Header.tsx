@@ -11,13 +11,14 @@ import { navigate } from '@/shared/router'
 import { IconButton } from '@/shared/ui/IconButton'
 import { LanguageToggle, ThemeToggle } from '@/shared/ui/toggles'
 
-interface Props { room: 'chat' | 'models'; active: string | null; showMenu: boolean; onMenu: () => void }
+export type RoomName = 'chat' | 'models' | 'add'
+interface Props { room: RoomName; active: string | null; showMenu: boolean; onMenu: () => void }
 
 export function Header({ room, active, showMenu, onMenu }: Props) {
   const { t } = useT()
   const small = useStore(tiny)
   const list = useStore(conversations)
-  const title = room === 'models' ? t('models.title') : (list.items.find((item) => item.id === active)?.title ?? '')
+  const title = room === 'models' ? t('models.title') : room === 'add' ? t('hub.title') : (list.items.find((item) => item.id === active)?.title ?? '')
   useEffect(() => { document.title = title ? `${title} · ${t('app.name')}` : t('app.name') }, [title, t])
   return (
     <header className="head">

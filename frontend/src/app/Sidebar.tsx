@@ -31,7 +31,7 @@ export function Sidebar({ user, active, onOpen, onFold }: Props) {
         <ConversationList active={active} onOpen={onOpen} onLeave={leave} onDeleted={forgetChat} />
       </nav>
       <div className="side-foot">
-        <RouteLink to="/models" className={path === '/models' ? 'side-link side-link-active' : 'side-link'} onClick={onOpen} data-testid="nav-models"><AppstoreOutlined /> {t('models.title')}</RouteLink>
+        <RouteLink to="/models" className={path.startsWith('/models') ? 'side-link side-link-active' : 'side-link'} onClick={onOpen} data-testid="nav-models"><AppstoreOutlined /> {t('models.title')}</RouteLink>
         {small && <div className="side-tools"><LanguageToggle /><ThemeToggle /></div>}
         <div className="side-user">
           <span className="avatar" aria-hidden="true">{[...user.username][0]?.toUpperCase()}</span>

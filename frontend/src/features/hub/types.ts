@@ -1,3 +1,5 @@
+import type { Fit } from '@/shared/types/wire'
+
 /** Bodies of /api/hubs/, /api/catalogue/ and /api/downloads/. */
 
 export type HubName = 'modelscope' | 'huggingface'
@@ -23,23 +25,6 @@ export interface RepoFile { path: string; size: number; wanted: boolean; why: st
 
 export interface Said { code: string; message: string }
 
-export type Verdict = 'fits' | 'fits_after_eviction' | 'fits_with_less_context' | 'does_not_fit'
-
-export interface FitDevice {
-  device: string
-  weights_bytes: number
-  kv_bytes: number
-  needed_bytes: number
-  free_bytes: number
-  total_bytes: number
-  context: number
-  largest_context: number
-  verdict: Verdict
-  evicts: { id: string; name: string }[]
-}
-
-export interface Fit { devices: FitDevice[]; best: string | null; known: boolean; sentence?: string }
-
 export interface Repo {
   hub: HubName
   repo: string
@@ -55,6 +40,9 @@ export interface Repo {
   refused: Said | null
   fit: Fit | null
   free_bytes: number
+  /** Where a person reads about it, when the server says. */
+  page?: string | null
+  model?: string | null
 }
 
 export interface Entry {
@@ -90,6 +78,7 @@ export interface Download {
   progress: number | null
   speed: number | null
   seconds_left: number | null
+  files?: { path: string; size: number; done: boolean | number }[]
   error: Said | null
   model: { id: string; name: string } | null
   created: string

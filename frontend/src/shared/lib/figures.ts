@@ -34,3 +34,8 @@ export function duration(seconds: number, lang: Language): string {
 }
 
 const trim = (value: number): string => String(Math.round(value * (value < 10 ? 10 : 1)) / (value < 10 ? 10 : 1))
+
+/** A language's tag as its name: "zh" is Chinese, 中文; what is no tag stays as it is. */
+export function languageName(tag: string, lang: Language): string {
+  try { return new Intl.DisplayNames([tagOf(lang)], { type: 'language' }).of(tag) ?? tag } catch { return tag }
+}

@@ -26,7 +26,6 @@ export type Source =
   | { kind: 'folder' | 'gguf'; path: string }
   | { kind: 'remote'; base_url: string; model: string; api_key?: string; continues: boolean }
 export const addModel = (name: string, source: Source): Promise<Model> => api('/api/models/', { method: 'POST', body: { name, source } })
-export const loadModel = (id: string): Promise<unknown> => api(`/api/models/${encodeURIComponent(id)}/load/`, { method: 'POST' })
 
 interface Now { memory: { available_bytes: number; total_bytes: number }; gpus: { total_bytes: number; used_bytes: number }[] }
 export async function loadRoom(): Promise<Room> {

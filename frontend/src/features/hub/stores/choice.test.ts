@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Fit, FitDevice } from '../types'
+import type { Fit, FitDevice } from '@/shared/types/wire'
 import { ggufChoices, quantOf } from './choice'
 import { bestDevice, toneInRoom } from './fit'
 
@@ -18,7 +18,7 @@ describe('the weights of a repository', () => {
 
 describe('the fit', () => {
   const device = (name: string, verdict: FitDevice['verdict'], free: number): FitDevice => ({
-    device: name, verdict, weights_bytes: 1, kv_bytes: 1, needed_bytes: 2, free_bytes: free, total_bytes: free, context: 8192, largest_context: 8192, evicts: [],
+    device: name, verdict, weights_bytes: 1, kv_bytes: 1, needed_bytes: 2, free_bytes: free, total_bytes: free, context: 8192, largest_context: 8192, evicts: [], overhead_bytes: 0, kv_bytes_per_token: 1, concurrency: 1, reasons: [],
   })
 
   it('is told for the device named best, else for the one that fits best', () => {

@@ -3,7 +3,7 @@ import type { Download } from '../types'
 
 vi.mock('@/shared/socket', () => ({ onFrame: () => () => undefined }))
 vi.mock('../api/hub', () => ({}))
-const { downloadOfModel, downloadOfRepo, ended, withDownload } = await import('./downloads')
+const { downloadOfRepo, ended, shownDownloads, withDownload } = await import('./downloads')
 
 const one = (id: string, changes: Partial<Download> = {}): Download => ({
   id, hub: 'modelscope', repo: 'o/n', revision: 'c0ffee', state: 'running', bytes_done: 1, bytes_total: 4, progress: 0.25,
@@ -12,7 +12,7 @@ const one = (id: string, changes: Partial<Download> = {}): Download => ({
 
 describe('the downloads', () => {
   it('take what an answer says in its place, and a new one in front', () => {
-    const now = { state: 'ready' as const, items: [one('a'), one('b')] }
+    const now = { state: 'ready' as const, items: [one('a'), one('b')], asked: 0 }
     expect(withDownload(now, one('b', { state: 'paused' })).items.map((item) => item.state)).toEqual(['running', 'paused'])
     expect(withDownload(now, one('c')).items.map((item) => item.id)).toEqual(['c', 'a', 'b'])
   })
@@ -24,11 +24,16 @@ describe('the downloads', () => {
     expect(ended([one('a', { state: 'done' })], [])).toBe(false)
   })
 
-  it('belong to their model while open, and to their repository unless called off', () => {
-    const now = { state: 'ready' as const, items: [one('x', { state: 'cancelled' }), one('a', { state: 'done' })] }
-    expect(downloadOfModel(now, 'model of a')).toBeNull()
-    expect(downloadOfModel({ ...now, items: [one('a', { state: 'failed' })] }, 'model of a')?.id).toBe('a')
+  it('belong to their repository unless called off', () => {
+    const now = { state: 'ready' as const, items: [one('x', { state: 'cancelled' }), one('a', { state: 'done' })], asked: 0 }
     expect(downloadOfRepo(now, 'modelscope', 'o/n')?.id).toBe('a')
     expect(downloadOfRepo(now, 'huggingface', 'o/n')).toBeNull()
+  })
+
+  it('are in sight while open and for half an hour after their end', () => {
+    const asked = Date.parse('2026-01-01T12:00:00Z')
+    const items = [one('moves'), one('failed', { state: 'failed' }), one('off', { state: 'cancelled' }),
+      one('new', { state: 'done', finished: '2026-01-01T11:50:00Z' }), one('old', { state: 'done', finished: '2026-01-01T11:00:00Z' })]
+    expect(shownDownloads({ state: 'ready', items, asked }).map((item) => item.id)).toEqual(['moves', 'failed', 'new'])
   })
 })

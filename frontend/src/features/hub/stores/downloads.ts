@@ -3,8 +3,10 @@ import { onFrame } from '@/shared/socket'
 import { actOn, loadDownloads, startDownload, type Act, type Wanted } from '../api/hub'
 import type { Download, DownloadState } from '../types'
 
-export interface Downloads { state: 'loading' | 'ready' | 'failed'; items: Download[] }
-const NOTHING: Downloads = { state: 'loading', items: [] }
+/** `asked`: when the server said so, in ms; what ended lately is told by it. */
+export interface Downloads { state: 'loading' | 'ready' | 'failed'; items: Download[]; asked: number }
+const NOTHING: Downloads = { state: 'loading', items: [], asked: 0 }
+const LATELY_MS = 30 * 60_000
 
 const MOVING: readonly DownloadState[] = ['queued', 'running', 'verifying']
 export const isMoving = (download: Download): boolean => MOVING.includes(download.state)
@@ -21,7 +23,7 @@ export const downloads = new Polled<Downloads>(NOTHING, {
     try {
       const items = await loadDownloads()
       if (ended(now.items, items)) for (const listener of endListeners) listener()
-      return { state: 'ready', items }
+      return { state: 'ready', items, asked: Date.now() }
     } catch {
       return now.items.length > 0 ? now : { ...now, state: 'failed' }
     }
@@ -49,7 +51,7 @@ const known = (model: string): boolean => downloads.get().items.some((one) => on
 
 export const withDownload = (now: Downloads, one: Download): Downloads => {
   const index = now.items.findIndex((item) => item.id === one.id)
-  return { state: 'ready', items: index < 0 ? [one, ...now.items] : now.items.with(index, one) }
+  return { ...now, state: 'ready', items: index < 0 ? [one, ...now.items] : now.items.with(index, one) }
 }
 
 async function take(call: Promise<Download>): Promise<Download> {
@@ -62,7 +64,10 @@ async function take(call: Promise<Download>): Promise<Download> {
 export const beginDownload = (wanted: Wanted): Promise<Download> => take(startDownload(wanted))
 export const changeDownload = (id: string, act: Act): Promise<Download> => take(actOn(id, act))
 
-export const downloadOfModel = (now: Downloads, model: string): Download | null => now.items.find((one) => one.model?.id === model && isOpen(one)) ?? null
 /** The newest download of a repository that was not called off. */
 export const downloadOfRepo = (now: Downloads, hub: string, repo: string): Download | null =>
   now.items.find((one) => one.hub === hub && one.repo === repo && one.state !== 'cancelled') ?? null
+
+/** What a person wants in sight: all that is open, and what came to its end within the last half hour. */
+export const shownDownloads = (now: Downloads): Download[] =>
+  now.items.filter((one) => isOpen(one) || (one.state === 'done' && one.finished !== null && now.asked - Date.parse(one.finished) < LATELY_MS))

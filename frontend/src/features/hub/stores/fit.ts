@@ -1,4 +1,5 @@
-import type { Fit, FitDevice, Room } from '../types'
+import type { Fit, FitDevice } from '@/shared/types/wire'
+import type { Room } from '../types'
 
 export type Tone = 'good' | 'close' | 'bad'
 
