@@ -65,24 +65,26 @@ def parse(data: bytes) -> Any:
 def read_json(path: Path) -> Any:
     """The JSON value in a file. Raises Refused."""
     try:
-        if path.stat().st_size > LONGEST_JSON:
-            raise ValueError("too long")
+        if not path.is_file() or path.stat().st_size > LONGEST_JSON:  # a pipe would be waited on for ever
+            raise ValueError("no plain file, or too long")
         return parse(path.read_bytes())
     except _BAD:
         raise Refused("%(name)s cannot be read.", name=path.name) from None
 
 
-def read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises Refused, also when the file is cut short."""
+def read_header(path: Path, *, whole: bool = True) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises Refused; with `whole` also when their bytes are not there."""
     try:
+        if not path.is_file():
+            raise OSError("no plain file")
         size = path.stat().st_size
         with path.open("rb") as file:
-            return header(file.read, size, path.name)
+            return header(file.read, size, path.name, whole=whole)
     except OSError:
         raise Refused("%(name)s cannot be read.", name=path.name) from None
 
 
-def header(read: Callable[[int], bytes], size: int, name: str) -> dict[str, Tensor]:
+def header(read: Callable[[int], bytes], size: int, name: str, *, whole: bool = True) -> dict[str, Tensor]:
     """The same through `read(bytes)`, which gives the file from its begin (also one that lies elsewhere).
 
     `size` is that of the whole file. A header is a u64 (little endian), its length, and then JSON
@@ -102,7 +104,8 @@ def header(read: Callable[[int], bytes], size: int, name: str) -> dict[str, Tens
             raise ValueError("no object")
         found.pop("__metadata__", None)
         tensors = {key: _tensor(entry) for key, entry in found.items()}
-        _check_places(tensors, size - 8 - length)
+        if whole:
+            _check_places(tensors, size - 8 - length)
     except _BAD:
         raise Refused("%(name)s is not a whole safetensors file.", name=name) from None
     return tensors
@@ -111,18 +114,14 @@ def header(read: Callable[[int], bytes], size: int, name: str) -> dict[str, Tens
 def _tensor(entry: Any) -> Tensor:
     if not isinstance(entry, dict):
         raise ValueError("no object")
-    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets", [0, 0])
     if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
         raise ValueError("dtype")
     if not (isinstance(shape, list) and len(shape) <= 16 and all(map(_is_count, shape))):
         raise ValueError("shape")
     if not (isinstance(offsets, list) and len(offsets) == 2 and all(map(_is_count, offsets))):
         raise ValueError("data_offsets")
-    tensor = Tensor(dtype, tuple(shape), offsets[0], offsets[1])
-    bits = _BITS.get(dtype)
-    if bits is not None and (tensor.end - tensor.begin) * 8 != tensor.numbers * bits:
-        raise ValueError("the bytes are not those of the shape")
-    return tensor
+    return Tensor(dtype, tuple(shape), offsets[0], offsets[1])
 
 
 def _is_count(value: Any) -> bool:
@@ -130,11 +129,14 @@ def _is_count(value: Any) -> bool:
 
 
 def _check_places(tensors: dict[str, Tensor], room: int) -> None:
-    """Inside the file, and none over another."""
+    """Inside the file, as long as their shapes say, and none over another."""
     last = 0
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
         if not last <= tensor.begin <= tensor.end <= room:
             raise ValueError("data_offsets")
+        bits = _BITS.get(tensor.dtype)
+        if bits is not None and (tensor.end - tensor.begin) * 8 != tensor.numbers * bits:
+            raise ValueError("the bytes are not those of the shape")
         last = tensor.end
 
 

@@ -5,14 +5,13 @@ The manager makes room by it before a load; the engine sizes its KV cache by the
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from inference.bounded import Refused, read_header, read_json
 from inference.errors import InferenceError
 
 #: A KV cache holds this many tokens where nothing else is set and there is room.
@@ -21,7 +20,6 @@ KV_TOKENS = 32_768
 LEAST_TOKENS = 4_096
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
-_LONGEST_HEADER = 100_000_000
 # Beside weights and KV: tokenizer, activations of a step, what a forked child touches of its parent; on a
 # GPU the driver's context and workspaces.
 _OVERHEAD = {"cpu": 256 << 20, "cuda": 1 << 30}
@@ -72,8 +70,8 @@ def read(folder: Path, settings: Mapping[str, Any], device: str = "cpu") -> Fit:
     if not folder.is_dir():
         raise InferenceError("model_not_found", f"There is no folder {folder}.")
     try:
-        config = dict(json.loads((folder / "config.json").read_bytes()))
-    except (OSError, ValueError, TypeError):
+        config = dict(read_json(folder / "config.json"))
+    except (Refused, ValueError, TypeError):
         config = {}
     kind = device.partition(":")[0]
     weights = sum(_file_bytes(file, config, settings, kind) for file in sorted(folder.glob("*.safetensors")))
@@ -153,7 +151,7 @@ def _file_bytes(file: Path, config: Mapping[str, Any], settings: Mapping[str, An
     """The memory of one file's tensors in the dtype that they will have."""
     try:
         tensors = _header(file)
-    except (OSError, ValueError, struct.error):
+    except Refused:
         return file.stat().st_size if file.exists() else 0
     if config.get("quantization_config"):
         return sum(_BYTES.get(dtype, 1) * prod(shape) for _, dtype, shape in tensors)
@@ -175,15 +173,8 @@ def _file_bytes(file: Path, config: Mapping[str, Any], settings: Mapping[str, An
 
 def _header(file: Path) -> list[tuple[str, str, list[int]]]:
     """Name, dtype and shape of each tensor (https://huggingface.co/docs/safetensors)."""
-    with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        if length > _LONGEST_HEADER:
-            raise ValueError("the header is too long")
-        header = json.loads(stream.read(length))
     return [
-        (name, str(tensor["dtype"]), [int(side) for side in tensor["shape"]])
-        for name, tensor in header.items()
-        if name != "__metadata__"
+        (name, tensor.dtype, list(tensor.shape)) for name, tensor in read_header(file, whole=False).items()
     ]
 
 
