@@ -25,7 +25,7 @@ log = logging.getLogger("hearth.worker")
 
 
 class Pulse(threading.Thread):
-    """Beats, renews leases, delivers what the broker did not and keeps the pins, until `stop` is set."""
+    """Beats, renews leases, takes up what the broker did not bring and keeps the pins, until `stop` is set."""
 
     def __init__(self) -> None:
         from models_registry.pins import Pins
@@ -54,6 +54,8 @@ class Pulse(threading.Thread):
         from django.db import close_old_connections
 
         from models_registry import jobs
+        from models_registry.downloads import leases as downloads
+        from models_registry.downloads.pool import pool
         from monitoring.services import beat, beats_prune
 
         close_old_connections()
@@ -62,11 +64,13 @@ class Pulse(threading.Thread):
         if time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + PRUNE_EVERY
             jobs.jobs_prune()
+            downloads.prune()
             beats_prune()
         for job_id in jobs.jobs_due():
             if job_id not in self._under_way:
                 self._under_way.add(job_id)
                 self._pool.submit(self._deliver, job_id)
+        pool.sweep()
         if not self._telling and (pins := self._pins.due()) is not None:
             self._telling = True
             self._pool.submit(self._tell, pins)
@@ -99,11 +103,13 @@ class Pulse(threading.Thread):
     def farewell(self) -> None:
         """Give back the leases and take the sign of life away."""
         from models_registry import jobs
+        from models_registry.downloads import leases as downloads
         from monitoring.services import beat_end
 
         self.stop.set()
         try:
             jobs.jobs_release()
+            downloads.release()
             beat_end(jobs.OWNER)
         except Exception as error:
             log.warning("The farewell could not be written: %s", error)

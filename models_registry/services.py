@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from config.errors import AppError
 from inference.protocol import ModelSpec
 from models_registry import vault
@@ -18,6 +20,15 @@ from models_registry.deployment import settings_check
 from models_registry.jobs import job_enqueue
 from models_registry.models import Job, Model
 from models_registry.sources import invalid, source_check
+
+#: Which engines can run what; the first is what a source gets when none is asked for.
+ENGINES: dict[str, tuple[str, ...]] = {
+    "folder": ("transformers", "vllm", "sglang"),
+    "gguf": ("llama_cpp", "transformers"),
+    "hub": ("transformers", "vllm", "sglang", "llama_cpp"),
+    "remote": ("openai",),
+    "echo": ("echo",),
+}
 
 
 def model_spec(model: Model) -> ModelSpec:
@@ -34,7 +45,7 @@ def model_build(
     *, name: str, source: dict[str, Any], engine: str | None = None, settings: dict[str, Any] | None = None
 ) -> Model:
     """A checked model, not stored yet. Raises AppError: "invalid", "not_yet", "invalid_model_folder"."""
-    name = _name(name)
+    name = name_check(name)
     checked = source_check(source)
     if engine not in (None, "", checked.engine):
         raise invalid("engine", _("This source is run by %(engine)s.") % {"engine": checked.engine})
@@ -52,12 +63,12 @@ def model_build(
 
 @retried
 def model_add(model: Model, *, make_default: bool = False) -> None:
-    """Store what `model_build` made. The first becomes the default, so that there is something to talk to.
+    """Store what `model_build` made. The first that is here becomes the default, so one can talk to it.
 
     Raises AppError("name_taken", 409).
     """
     with transaction.atomic():
-        first = not _lock_all()
+        first = all(map(_is_coming, _lock_all())) and not _is_coming(model)
         _save(model)
         if make_default or first:
             model_make_default(model)
@@ -96,31 +107,64 @@ def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
 
 @retried
 def model_update(model: Model, **changes: Any) -> Model:
-    """Change `name`, `settings`, `enabled`, `pinned` or `is_default` (True only gives, False takes away).
+    """Change `name`, `engine`, `settings`, `enabled`, `pinned`, `is_default` (True only gives, False takes
+    away), `for_everyone` or `users` (names).
 
-    A running model takes new settings at its next load; the worker tells of pins (see `pins`).
-    Raises AppError: "invalid", "name_taken" (409).
+    A running model takes new settings at its next load; the worker tells of pins (see `pins`); whoever may no
+    longer use it is refused at their next turn. Raises AppError: "invalid", "name_taken" (409).
     """
+    users = _users(changes["users"]) if "users" in changes else None
     with transaction.atomic():
         _lock_all()
         model.refresh_from_db()
         if "name" in changes:
-            model.name = _name(changes["name"])
+            model.name = name_check(changes["name"])
+        if changes.get("engine", model.engine) != model.engine:
+            model.engine = engine_check(model.source, changes["engine"])
+            model.settings = _settings_known(model)
         if "settings" in changes:
             model.settings = settings_check(model.engine, changes["settings"])
-        if "enabled" in changes:
-            model.enabled = changes["enabled"]
-        if "pinned" in changes:
-            model.pinned = changes["pinned"]
+        for name in ("enabled", "pinned", "for_everyone"):
+            if name in changes:
+                setattr(model, name, changes[name])
         wants_default = changes.get("is_default")
         if wants_default is False or (not model.enabled and model.is_default):
             model.is_default = None
         if wants_default and not model.enabled:
             raise invalid("is_default", _("A model that is switched off cannot be the default."))
         _save(model)
+        if users is not None:
+            model.users.set(users)
         if wants_default:
             model_make_default(model)
     return model
+
+
+def engine_check(source: dict[str, Any], engine: str) -> str:
+    """`engine`, when it can run such a source. Raises AppError("invalid")."""
+    able = ENGINES.get(str(source.get("kind")), ())
+    if engine not in able:
+        engines = ", ".join(able)
+        raise invalid("engine", _("This source is run by %(engine)s.") % {"engine": engines})
+    return engine
+
+
+def _settings_known(model: Model) -> dict[str, Any]:
+    """What the new engine knows too; a setting of the old one must not stop the model from loading."""
+    kept = {}
+    for name, value in model.settings.items():
+        with suppress(AppError):
+            kept |= settings_check(model.engine, {name: value})
+    return kept
+
+
+def _users(names: list[str]) -> list[User]:
+    """Raises AppError("invalid") for a name that nobody has."""
+    found = {user.username: user for user in User.objects.filter(username__in=names)}
+    unknown = next((name for name in names if name not in found), None)
+    if unknown is not None:
+        raise invalid("users", _("There is no user %(name)s.") % {"name": unknown[:150]})
+    return list(found.values())
 
 
 @retried
@@ -155,6 +199,11 @@ def model_unload(model: Model) -> Job:
     return job_enqueue(Job.Kind.UNLOAD, model.id)
 
 
+def _is_coming(model: Model) -> bool:
+    """Its files are being downloaded."""
+    return model.source.get("kind") == "hub" and "path" not in model.source
+
+
 def _lock_all() -> list[Model]:
     """Lock the (few) rows in one order: two who choose a default at once come one after the other."""
     return list(Model.objects.select_for_update().order_by("pk"))
@@ -171,7 +220,7 @@ def _save(model: Model) -> None:
         raise AppError("name_taken", message, {"fields": {"name": [message]}}, status=409) from None
 
 
-def _name(name: str) -> str:
+def name_check(name: str) -> str:
     """Any script, at most 128 characters; not what could be an id, as `model` is an id or a name."""
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > 128 or not name.isprintable():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from models_registry import views
 from models_registry.fit_view import FitView
@@ -16,4 +16,5 @@ urlpatterns = [
     path("models/<str:id>/load/", views.LoadView.as_view(), name="load"),
     path("models/<str:id>/unload/", views.UnloadView.as_view(), name="unload"),
     path("models/<str:id>/pin/", views.PinView.as_view(), name="pin"),
+    path("downloads/", include("models_registry.downloads.urls")),
 ]
