@@ -16,7 +16,16 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = ["id", "username", "email", "language", "is_admin", "is_approved", "date_joined"]
+        fields = [
+            "id",
+            "username",
+            "email",
+            "language",
+            "default_model",
+            "is_admin",
+            "is_approved",
+            "date_joined",
+        ]
         read_only_fields = fields
 
 
@@ -29,6 +38,14 @@ class RegisterSerializer(StrictSerializer):
 class MeSerializer(StrictSerializer):
     email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
     language = serializers.CharField(max_length=16, required=False, allow_blank=True)
+    default_model = serializers.RegexField(
+        r"^[0-9a-f]{32}\Z",
+        max_length=32,
+        required=False,
+        allow_blank=True,
+        help_text="A model's id: it answers where a conversation names none, as long as you may use it. "
+        "Empty: the house's default.",
+    )
 
     def validate_language(self, value: str) -> str:
         """A browser's own words (zh-CN) become ours (zh-hans)."""

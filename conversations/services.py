@@ -24,7 +24,7 @@ from conversations.parts import Part, content_parts, text_of
 from conversations.process import OWNER
 from conversations.selectors import conversation_get, message_get, tree_get
 from models_registry.models import Model
-from models_registry.selectors import model_resolve
+from models_registry.selectors import model_resolve, model_usable
 
 TITLE_LENGTH = 60
 LONGEST_CLIENT_ID = 64
@@ -78,21 +78,22 @@ class Ask:
 
 @transaction.atomic
 def conversation_create(user_id: str, values: dict[str, Any]) -> Conversation:
-    return Conversation.objects.create(user_id=user_id, **_resolved(values))
+    return Conversation.objects.create(user_id=user_id, **_resolved(user_id, values))
 
 
 @transaction.atomic
 def conversation_update(conversation: Conversation, values: dict[str, Any]) -> Conversation:
-    for name, value in _resolved(values).items():
+    found = _resolved(conversation.user_id, values)
+    for name, value in found.items():
         setattr(conversation, name, value)
-    conversation.save(update_fields=list(_resolved(values)))
+    conversation.save(update_fields=list(found))
     return conversation
 
 
-def _resolved(values: dict[str, Any]) -> dict[str, Any]:
+def _resolved(user_id: str, values: dict[str, Any]) -> dict[str, Any]:
     found = dict(values)
     if found.get("model") is not None:
-        found["model"] = model_resolve(found["model"])
+        found["model"] = model_resolve(found["model"], user_id)
     if "params" in found:
         found["params"] = params_check(found["params"])
     return found
@@ -168,7 +169,7 @@ def turn_continue(ask: Ask, *, message_id: str) -> Begun:
         message = _message_of(ask, message_id, Message.Role.ASSISTANT)
         conversation = _locked(ask.user_id, message.conversation_id)
         Message.objects.filter(pk=message.pk).update(status=Message.Status.STREAMING, error=None)
-        model = message.model or _model(ask, conversation)
+        model = model_usable(message.model, ask.user_id) if message.model else _model(ask, conversation)
         return _turn(ask, options, conversation, message.parent, message, model)
 
     return _once(ask, begin)
@@ -232,8 +233,8 @@ def _model(ask: Ask, conversation: Conversation) -> Model | None:
     if ask.echo is not None:
         return None
     if ask.model is None and conversation.model is not None:
-        return conversation.model
-    return model_resolve(ask.model)
+        return model_usable(conversation.model, ask.user_id)
+    return model_resolve(ask.model, ask.user_id)
 
 
 def _title(parts: list[Part]) -> str:

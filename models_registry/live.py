@@ -46,6 +46,10 @@ def stopped(model_id: str, name: str = "", error: dict[str, str] | None = None) 
         "progress": None,
         "device": None,
         "memory_bytes": None,
+        "predicted_bytes": None,
+        "measured_bytes": None,
+        "returned_bytes": None,
+        "tokens_per_second": None,
         "pid": None,
         "context_length": None,
         "capabilities": [],
@@ -72,6 +76,8 @@ class StateBoard:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._first_word = asyncio.Event()
+        # What came back at the last unload, by model: a stopped one has no line that could hold it.
+        self._returned: dict[str, int] = {}
 
     def ensure_started(self) -> None:
         """Keep watching on the running loop. May be called as often as one likes."""
@@ -102,7 +108,8 @@ class StateBoard:
         return lambda: self._callbacks.discard(callback)
 
     def state_of(self, model_id: str, name: str = "") -> State:
-        return self.states.get(model_id) or stopped(model_id, name, self.error)
+        known = self.states.get(model_id)
+        return known or stopped(model_id, name, self.error) | {"returned_bytes": self._returned.get(model_id)}
 
     async def settle(self) -> None:
         """Start, and wait until the service has spoken or is known to be away; at most FIRST_WORD seconds."""
@@ -150,6 +157,8 @@ class StateBoard:
         model_id = str(event["model"])
         if self.states.get(model_id) == state:
             return  # the watch begins with what the snapshot said
+        if state["returned_bytes"] is not None:
+            self._returned[model_id] = state["returned_bytes"]
         # A failed model stays on the board: its error is what the page has to show.
         if state["state"] == "stopped":
             self.states.pop(model_id, None)

@@ -1,35 +1,55 @@
-"""Reading the models."""
+"""Reading the models: which there are, who may use them, which one answers."""
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from config.errors import AppError
 from models_registry.models import Model
 
 
-def model_list(*, everything: bool = False) -> QuerySet[Model]:
-    """The models that users may pick; with `everything` also those that are switched off."""
+def usable_by(user_id: str) -> Q:
+    """Who may use a model: administrators all, others what is for everyone or granted to them."""
+    granted = Model.users.through.objects.filter(model_id=OuterRef("pk"), user_id=user_id)
+    administrator = User.objects.filter(pk=user_id, is_superuser=True)
+    return Q(for_everyone=True) | Exists(granted) | Exists(administrator)
+
+
+def model_list(user_id: str | None = None, *, everything: bool = False) -> QuerySet[Model]:
+    """The models that this user may pick; with `everything` all, also those that are switched off."""
     models = Model.objects.order_by("name")
-    return models if everything else models.filter(enabled=True)
+    if everything:
+        return models
+    models = models.filter(enabled=True)
+    return models if user_id is None else models.filter(usable_by(user_id))
 
 
-def model_get(model_id: str, *, everything: bool = True) -> Model:
-    """By id; without `everything` only one that users may pick. Raises AppError("model_not_found", 404)."""
-    model = model_list(everything=everything).filter(pk=model_id).first()
+def model_get(model_id: str, user_id: str | None = None, *, everything: bool = True) -> Model:
+    """By id; without `everything` only one the user may pick. Raises AppError("model_not_found", 404)."""
+    model = model_list(user_id, everything=everything).filter(pk=model_id).first()
     if model is None:
         raise _not_found(model_id)
     return model
 
 
-def model_resolve(ref: str | None) -> Model:
-    """The model with this id or name; None is the default.
+def model_default(user_id: str) -> Model | None:
+    """The user's own default if they may still use it, else the house's, else None. One query."""
+    own = Subquery(User.objects.filter(pk=user_id).values("default_model")[:1])
+    found = model_list(user_id).filter(Q(is_default=True) | Q(pk=own))
+    rows = list(found.annotate(own=own))
+    return next((row for row in rows if row.pk == row.own), rows[0] if rows else None)
 
-    Raises AppError: "model_not_found" (404), or "no_model" (409) when there is no default.
+
+def model_resolve(ref: str | None, user_id: str) -> Model:
+    """The model with this id or name, if the user may use it; None is the default.
+
+    Raises AppError: "model_not_found" (404), also for one that is another's, or "no_model" (409) when there
+    is no default that the user may use.
     """
     if ref is None:
-        default = Model.objects.filter(is_default=True, enabled=True).first()
+        default = model_default(user_id)
         if default is None:
             raise AppError("no_model", _("No model has been chosen as the default yet."), status=409)
         return default
@@ -37,9 +57,18 @@ def model_resolve(ref: str | None) -> Model:
     if len(ref) > 128 or not ref.isprintable():
         raise _not_found(ref)
     # A name is never 32 hex characters, so at most one row fits.
-    model = Model.objects.filter(Q(pk=ref) | Q(name=ref), enabled=True).first()
+    model = model_list(user_id).filter(Q(pk=ref) | Q(name=ref)).first()
     if model is None:
         raise _not_found(ref)
+    return model
+
+
+def model_usable(model: Model, user_id: str) -> Model:
+    """`model` itself, which was chosen earlier. Raises AppError("model_denied", 403) when it was switched off
+    or taken away from the user since."""
+    if not model_list(user_id).filter(pk=model.pk).exists():
+        message = _("You can no longer use the model %(name)s. Choose another one.") % {"name": model.name}
+        raise AppError("model_denied", message, {"model": model.pk}, status=403)
     return model
 
 

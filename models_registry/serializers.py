@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext
@@ -9,14 +11,24 @@ from rest_framework import serializers
 
 from config.api import StrictSerializer
 from models_registry.live import AWAY, State
-from models_registry.models import Model
+from models_registry.models import Download, Model
 
 STATES = ["absent", "downloading", "stopped", "queued", "loading", "ready", "draining", "failed"]
+MOST_USERS = 10_000
 
 
 class ModelErrorSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = serializers.CharField()
+
+
+class ModelDownloadSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    state = serializers.ChoiceField(choices=Download.State.values)
+    bytes_done = serializers.IntegerField()
+    bytes_total = serializers.IntegerField()
+    speed = serializers.FloatField(help_text="Bytes per second.")
+    seconds_left = serializers.FloatField(allow_null=True)
 
 
 class ModelSerializer(serializers.Serializer[Any]):
@@ -29,10 +41,24 @@ class ModelSerializer(serializers.Serializer[Any]):
     context_length = serializers.IntegerField(allow_null=True, help_text="Tokens.")
     capabilities = serializers.ListField(child=serializers.CharField())
     is_default = serializers.BooleanField()
+    default_for_me = serializers.BooleanField(help_text="It answers where a conversation names no model.")
     state = serializers.ChoiceField(choices=STATES)
     progress = serializers.FloatField(allow_null=True, help_text="0..1, while it loads.")
     device = serializers.CharField(allow_null=True)
     memory_bytes = serializers.IntegerField(allow_null=True)
+    predicted_bytes = serializers.IntegerField(
+        allow_null=True, help_text="What the fit said before it was loaded; null while it is not."
+    )
+    measured_bytes = serializers.IntegerField(allow_null=True, help_text="What it takes in truth.")
+    returned_bytes = serializers.IntegerField(
+        allow_null=True, help_text="What came back when it was last unloaded."
+    )
+    running = serializers.IntegerField(help_text="Answers being made.")
+    waiting = serializers.IntegerField(help_text="Requests that wait for their turn.")
+    tokens_per_second = serializers.FloatField(
+        allow_null=True, help_text="Of the last seconds, all answers together; null when it rests."
+    )
+    download = ModelDownloadSerializer(allow_null=True)
     error = ModelErrorSerializer(allow_null=True)
     packed = serializers.BooleanField(
         allow_null=True, help_text="Whether its answers share each step; null while that is not known."
@@ -50,6 +76,17 @@ class ModelSerializer(serializers.Serializer[Any]):
     settings = serializers.JSONField(required=False, help_text="For administrators.")
     has_api_key = serializers.BooleanField(required=False, help_text="For administrators.")
     created = serializers.DateTimeField(required=False, help_text="For administrators.")
+    for_everyone = serializers.BooleanField(
+        required=False, help_text="For administrators: else only they and `users` may use it."
+    )
+    users = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="For administrators: user names."
+    )
+    log = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="For administrators: the last lines that its process wrote before it failed.",
+    )
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
@@ -60,7 +97,7 @@ class ModelListSerializer(serializers.Serializer[Any]):
 class ModelCreateSerializer(StrictSerializer):
     name = serializers.CharField(max_length=128)
     source = serializers.JSONField(  # type: ignore[assignment]
-        help_text='`{"kind": "folder" | "remote" | "echo", …}`'
+        help_text='`{"kind": "folder" | "gguf" | "hub" | "remote" | "echo", …}`'
     )
     engine = serializers.ChoiceField(choices=Model.Engine.values, required=False)
     settings = serializers.JSONField(required=False)
@@ -68,9 +105,19 @@ class ModelCreateSerializer(StrictSerializer):
 
 class ModelUpdateSerializer(StrictSerializer):
     name = serializers.CharField(max_length=128, required=False)
+    engine = serializers.ChoiceField(
+        choices=Model.Engine.values, required=False, help_text="One that can run this source."
+    )
     settings = serializers.JSONField(required=False)
     is_default = serializers.BooleanField(required=False)
     enabled = serializers.BooleanField(required=False)
+    for_everyone = serializers.BooleanField(required=False)
+    users = serializers.ListField(
+        child=serializers.CharField(max_length=150),
+        required=False,
+        max_length=MOST_USERS,
+        help_text="User names: all who may use it when it is not for everyone.",
+    )
 
 
 class PinSerializer(StrictSerializer):
@@ -83,7 +130,18 @@ class JobSerializer(serializers.Serializer[Any]):
     state = serializers.CharField()
 
 
-def model_body(model: Model, state: State, *, for_administrator: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Surroundings:
+    """What bodies need beside the row: asked once for a whole list."""
+
+    administrator: bool = False
+    #: Id of the model that answers where the reader names none.
+    default: str = ""
+    downloads: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+
+def model_body(model: Model, state: State, around: Surroundings) -> dict[str, Any]:
     """The row and what the model is doing now, in one. What a running model says of itself goes first."""
     body: dict[str, Any] = {
         "id": model.id,
@@ -95,15 +153,23 @@ def model_body(model: Model, state: State, *, for_administrator: bool) -> dict[s
         or model.context_length,
         "capabilities": state.get("capabilities") or model.capabilities,
         "is_default": bool(model.is_default),
+        "default_for_me": model.id == around.default,
         "state": state["state"],
         "progress": state.get("progress"),
         "device": state.get("device"),
         "memory_bytes": state.get("memory_bytes"),
+        "predicted_bytes": state.get("predicted_bytes"),
+        "measured_bytes": state.get("measured_bytes"),
+        "returned_bytes": state.get("returned_bytes"),
+        "running": state.get("running") or 0,
+        "waiting": state.get("waiting") or 0,
+        "tokens_per_second": state.get("tokens_per_second"),
+        "download": around.downloads.get(model.id),
         "error": _error(state.get("error")),
         "packed": state.get("packed"),
         "unpacked_reason": state.get("reason") or None,
     }
-    if for_administrator:
+    if around.administrator:
         body |= {
             "enabled": model.enabled,
             "pinned": model.pinned,
@@ -111,6 +177,9 @@ def model_body(model: Model, state: State, *, for_administrator: bool) -> dict[s
             "settings": model.settings,
             "has_api_key": bool(model.secret),
             "created": model.created.isoformat(),
+            "for_everyone": model.for_everyone,
+            "users": sorted(user.username for user in model.users.all()),
+            "log": around.logs.get(model.id),
         }
     return body
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -18,9 +19,19 @@ def _is_administrator(request: Request) -> bool:
     return bool(getattr(request.user, "is_admin", False))
 
 
+def _bodies(request: Request, models: Iterable[Model]) -> list[dict[str, Any]]:
+    rows = list(models)
+    live.board.read()
+    states = {model.id: live.board.state_of(model.id, model.name) for model in rows}
+    default = selectors.model_default(str(request.user.pk))
+    around = serializers.Surroundings(
+        administrator=_is_administrator(request), default=default.id if default else ""
+    )
+    return [serializers.model_body(model, states[model.id], around) for model in rows]
+
+
 def _body(request: Request, model: Model) -> dict[str, Any]:
-    state = live.board.state_of(model.id, model.name)
-    return serializers.model_body(model, state, for_administrator=_is_administrator(request))
+    return _bodies(request, [model])[0]
 
 
 class ReadByAllView(APIView):
@@ -36,9 +47,8 @@ class ModelsView(ReadByAllView):
     @extend_schema(operation_id="models_list", responses=serializers.ModelListSerializer)
     def get(self, request: Request) -> Response:
         """What a user may pick, in one page; administrators also see what is switched off."""
-        live.board.read()
-        models = selectors.model_list(everything=_is_administrator(request))
-        return Response({"results": [_body(request, model) for model in models], "next": None})
+        models = selectors.model_list(str(request.user.pk), everything=_is_administrator(request))
+        return Response({"results": _bodies(request, models.prefetch_related("users")), "next": None})
 
     @extend_schema(
         operation_id="models_create",
@@ -55,8 +65,7 @@ class ModelsView(ReadByAllView):
 class ModelView(ReadByAllView):
     @extend_schema(operation_id="models_get", responses=serializers.ModelSerializer)
     def get(self, request: Request, id: str) -> Response:
-        model = selectors.model_get(id, everything=_is_administrator(request))
-        live.board.read()
+        model = selectors.model_get(id, str(request.user.pk), everything=_is_administrator(request))
         return Response(_body(request, model))
 
     @extend_schema(
@@ -69,7 +78,6 @@ class ModelView(ReadByAllView):
         body = serializers.ModelUpdateSerializer(data=request.data, partial=True)
         body.is_valid(raise_exception=True)
         services.model_update(model, **body.validated_data)
-        live.board.read()
         return Response(_body(request, model))
 
     @extend_schema(operation_id="models_delete", responses={204: None})
@@ -110,7 +118,6 @@ class PinView(APIView):
         body = serializers.PinSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         services.model_update(model, **body.validated_data)
-        live.board.read()
         return Response(_body(request, model), status=status.HTTP_202_ACCEPTED)
 
 

@@ -194,7 +194,7 @@ def test_names_of_any_script_are_kept_apart(admin_api: APIClient) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"engine": "echo"}, {"source": {"kind": "echo"}}, {"is_default": "maybe"}, {"settings": {"x": 1}}],
+    [{"engine": "vllm"}, {"source": {"kind": "echo"}}, {"is_default": "maybe"}, {"settings": {"x": 1}}],
 )
 def test_what_cannot_be_changed_is_400(body: dict[str, Any], echo: Model, admin_api: APIClient) -> None:
     assert admin_api.patch(f"{URL}{echo.id}/", body, format="json").status_code == 400

@@ -16,6 +16,7 @@ from models_registry.models import Model
 from models_registry.selectors import model_list, model_resolve
 from tests.threads import at_once
 
+USER = "a user of nobody's"
 ECHO = {"kind": "echo"}
 
 
@@ -33,13 +34,13 @@ def test_the_first_model_becomes_the_default_and_the_second_does_not(db: None) -
 
 def test_a_model_is_found_by_id_by_name_and_as_the_default(db: None) -> None:
     with pytest.raises(AppError) as none:
-        model_resolve(None)
+        model_resolve(None, USER)
     assert (none.value.code, none.value.status) == ("no_model", 409)
     one = services.model_create(name="one", source=ECHO)
-    assert model_resolve(None) == model_resolve(one.id) == model_resolve("one") == one
+    assert model_resolve(None, USER) == model_resolve(one.id, USER) == model_resolve("one", USER) == one
     for ref in ("nothing", "", "a" * 5000, "half a character: \ud83d", "a\0b"):
         with pytest.raises(AppError) as unknown:
-            model_resolve(ref)
+            model_resolve(ref, USER)
         assert (unknown.value.code, unknown.value.status) == ("model_not_found", 404)
         json.dumps(unknown.value.as_dict(), ensure_ascii=False).encode()
 
@@ -50,7 +51,7 @@ def test_a_model_that_is_switched_off_is_neither_found_nor_the_default(db: None)
     assert not _defaults()
     assert not model_list().exists()
     with pytest.raises(AppError):
-        model_resolve("one")
+        model_resolve("one", USER)
     with pytest.raises(AppError):
         services.model_make_default(one)
 
@@ -105,7 +106,7 @@ def test_the_default_model_is_registered_once(
     (tmp_path / "models").mkdir()
     make_folder("models/SmolLM2-135M-Instruct")
     assert "registered\n" in _register()
-    model = model_resolve(None)
+    model = model_resolve(None, USER)
     assert (model.name, model.engine) == ("SmolLM2-135M-Instruct", "transformers")
     # What an administrator did since then stays.
     services.model_update(model, name="Small")
