@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from inference.engines import address
 from inference.engines import openai_wire as wire
 from inference.engines.base import Report
 from inference.errors import InferenceError
@@ -29,7 +30,8 @@ class OpenAIEngine:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._source, self._settings = spec.source, spec.settings
-        self._base = str(self._source.get("base_url") or "").rstrip("/")
+        self._base = ""
+        self._address: address.Pinned | None = None
         self._session: aiohttp.ClientSession | None = None
         self._running = 0
         self._there = False
@@ -38,14 +40,16 @@ class OpenAIEngine:
 
     async def load(self, report: Report) -> dict[str, Any]:
         """Asks the endpoint whether it is there; raises `unavailable` when it is not, `unauthorized`."""
-        if not self._base or not self._source.get("model"):
+        if not self._source.get("base_url") or not self._source.get("model"):
             raise InferenceError("load_failed", "A remote model needs base_url and model.")
+        self._address = address.Pinned(str(self._source["base_url"]))
+        self._base = self._address.address.url
+        await self._address.pin()
         headers = {"Content-Type": "application/json"}
         if key := self._source.get("api_key"):
             headers["Authorization"] = f"Bearer {key}"
         silence = float(self._settings.get("silence_limit") or _SILENCE)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+        self._session = self._address.session(
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence),
             read_bufsize=1 << 18,
@@ -94,8 +98,7 @@ class OpenAIEngine:
             if not reader.done and reader.reason is None:
                 raise InferenceError("unavailable", "The endpoint ended before the answer did.", True)
         except _GONE as error:
-            self._seen(False)
-            raise _unavailable(error) from error
+            raise self._lost(error) from error
         finally:
             self._running -= 1
         if text := reader.close():
@@ -132,8 +135,7 @@ class OpenAIEngine:
             ) as response:
                 status, data = response.status, await response.content.read(1 << 22)
         except _GONE as error:
-            self._seen(False)
-            raise _unavailable(error) from error
+            raise self._lost(error) from error
         self._seen(status not in _AWAY)
         if status in (401, 403) or not self._there:
             raise wire.refused(status, data, {})
@@ -147,9 +149,11 @@ class OpenAIEngine:
         finally:
             self._checking = None
 
+    def _lost(self, error: BaseException) -> InferenceError:
+        self._seen(False)
+        if self._address is not None and isinstance(error, aiohttp.ClientConnectorError):
+            self._address.forget()  # nobody listens there: a name may have moved
+        return InferenceError("unavailable", f"The endpoint: {error or type(error).__name__}", True)
+
     def _seen(self, there: bool) -> None:
         self._there, self._checked = there, time.monotonic()
-
-
-def _unavailable(error: BaseException) -> InferenceError:
-    return InferenceError("unavailable", f"The endpoint: {error or type(error).__name__}", True)
