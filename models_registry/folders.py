@@ -38,8 +38,8 @@ def folder_inspect(path: str) -> FolderFacts:
         return FolderFacts(
             path=str(found.folder),
             family=str(found.config.get("model_type") or "")[:64],
-            context_length=_context_length(found.config, found.tokenizer),
-            capabilities=_capabilities(found.config, _chat_template(found.folder, found.tokenizer)),
+            context_length=context_length_of(found.config, found.tokenizer),
+            capabilities=capabilities_of(found.config, _chat_template(found.folder, found.tokenizer)),
         )
     except Refused as refusal:
         raise _refuse(_(refusal.text) % refusal.values) from None
@@ -51,7 +51,7 @@ def _refuse(message: str) -> AppError:
     return AppError("invalid_model_folder", message)
 
 
-def _context_length(config: dict[str, Any], tokenizer: dict[str, Any]) -> int | None:
+def context_length_of(config: dict[str, Any], tokenizer: dict[str, Any]) -> int | None:
     """In tokens, as the architecture has it; the tokenizer's word only where the config has none.
 
     (Tokenizers often carry another number, or 10^30 for "no limit".)
@@ -77,7 +77,7 @@ def _chat_template(folder: Path, tokenizer: dict[str, Any]) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _capabilities(config: dict[str, Any], template: str) -> list[str]:
+def capabilities_of(config: dict[str, Any], template: str) -> list[str]:
     """By the template, not by the name: an R1 distill speaks its base model's format."""
     found = ["continue"]
     if "<think>" in template or "reasoning_content" in template or "enable_thinking" in template:
