@@ -38,3 +38,8 @@ def busy(title: str, retry_after: float | None = None) -> AppError:
 def odd(title: str) -> AppError:
     message = _("%(hub)s gave an answer that makes no sense.")
     return AppError("hub_error", message % {"hub": title}, status=502)
+
+
+def slow() -> AppError:
+    message = _("The hub is too slow to tell what the model needs.")
+    return AppError("hub_unreachable", message, status=503)

@@ -15,4 +15,8 @@ LONGEST_READ = 100_000_000
 #: Files that one repository may list. ModelScope cuts its lists at 3000 without a word.
 MOST_FILES = 2_000
 #: Calls to one hub that may hang at the same time in one process.
-MOST_CALLS = 8
+MOST_CALLS = 16
+#: Files whose headers are read to tell the fit, how many at a time, and seconds for all of them.
+MOST_HEADERS = 400
+HEADERS_AT_ONCE = 6
+FACTS = 40.0
