@@ -261,6 +261,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/downloads/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description All that are not over, and the newest that are. */
+        get: operations["downloads_list"];
+        put?: never;
+        /** @description The worker fetches; who asks for the same gets the same download. Its model is there at once. */
+        post: operations["downloads_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/downloads/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["downloads_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/downloads/{id}/cancel/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Its files are taken away, and its model is forgotten. */
+        post: operations["downloads_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/downloads/{id}/pause/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description What has come stays. */
+        post: operations["downloads_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/downloads/{id}/resume/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Goes on with one that is paused, and tries one again that failed. */
+        post: operations["downloads_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/": {
         parameters: {
             query?: never;
@@ -296,6 +381,23 @@ export interface paths {
         head?: never;
         /** @description Whoever is signed in reads; administrators do the rest. */
         patch: operations["models_update"];
+        trace?: never;
+    };
+    "/api/models/{id}/fit/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What the model would take and whether that is there, before any load. */
+        get: operations["models_fit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/models/{id}/load/": {
@@ -447,13 +549,107 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description Only for the description of the API; `download_body` makes the bodies. */
+        Download: {
+            id: string;
+            hub: string;
+            repo: string;
+            /** @description The commit. */
+            revision: string;
+            state: components["schemas"]["State34eEnum"];
+            bytes_done: number;
+            bytes_total: number;
+            /**
+             * Format: double
+             * @description 0..1
+             */
+            progress: number | null;
+            /**
+             * Format: double
+             * @description Bytes per second.
+             */
+            speed: number;
+            /** Format: double */
+            seconds_left: number | null;
+            files: components["schemas"]["DownloadFile"][];
+            error: components["schemas"]["DownloadError"] | null;
+            model: components["schemas"]["DownloadModel"] | null;
+            /** Format: date-time */
+            created: string;
+            /** Format: date-time */
+            finished: string | null;
+        };
+        /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
+        DownloadCreateRequest: {
+            hub: string;
+            /** @description `owner/name` */
+            repo: string;
+            /** @description A branch, a tag or a commit. */
+            revision?: string | null;
+            /** @description Paths in the repository; without it what a model needs. */
+            files?: string[] | null;
+            name?: string | null;
+        };
+        DownloadError: {
+            code: string;
+            message: string;
+        };
+        DownloadFile: {
+            path: string;
+            /** @description Bytes. */
+            size: number;
+            /** @description Bytes. */
+            done: number;
+        };
+        DownloadList: {
+            results: components["schemas"]["Download"][];
+            next: string | null;
+        };
+        DownloadModel: {
+            id: string;
+            name: string;
+        };
         /**
          * @description * `transformers` - transformers
+         *     * `llama_cpp` - llama_cpp
+         *     * `vllm` - vllm
+         *     * `sglang` - sglang
          *     * `openai` - openai
          *     * `echo` - echo
          * @enum {string}
          */
-        EngineEnum: "transformers" | "openai" | "echo";
+        EngineEnum: "transformers" | "llama_cpp" | "vllm" | "sglang" | "openai" | "echo";
+        Evicted: {
+            id: string;
+            name: string;
+        };
+        Fit: {
+            devices: components["schemas"]["FitDevice"][];
+            best: string | null;
+            known: boolean;
+            sentence: string;
+        };
+        /** @description Only for the description of the API, as the next one. */
+        FitDevice: {
+            device: string;
+            weights_bytes: number;
+            /** @description For all of `context` times `concurrency`. */
+            kv_bytes: number;
+            kv_bytes_per_token: number;
+            overhead_bytes: number;
+            needed_bytes: number;
+            /** @description For models, with nobody leaving. */
+            free_bytes: number;
+            total_bytes: number;
+            /** @description Tokens of one answer, its prompt among them. */
+            context: number;
+            concurrency: number;
+            largest_context: number;
+            verdict: components["schemas"]["VerdictEnum"];
+            evicts: components["schemas"]["Evicted"][];
+            /** @description `{code, …numbers}` */
+            reasons: unknown[];
+        };
         /**
          * @description * `password` - password
          *     * `refresh_token` - refresh_token
@@ -532,7 +728,9 @@ export interface components {
             context_length: number | null;
             capabilities: string[];
             is_default: boolean;
-            state: components["schemas"]["StateEnum"];
+            /** @description It answers where a conversation names no model. */
+            default_for_me: boolean;
+            state: components["schemas"]["ModelStateEnum"];
             /**
              * Format: double
              * @description 0..1, while it loads.
@@ -540,6 +738,22 @@ export interface components {
             progress: number | null;
             device: string | null;
             memory_bytes: number | null;
+            /** @description What the fit said before it was loaded; null while it is not. */
+            predicted_bytes: number | null;
+            /** @description What it takes in truth. */
+            measured_bytes: number | null;
+            /** @description What came back when it was last unloaded. */
+            returned_bytes: number | null;
+            /** @description Answers being made. */
+            running: number;
+            /** @description Requests that wait for their turn. */
+            waiting: number;
+            /**
+             * Format: double
+             * @description Of the last seconds, all answers together; null when it rests.
+             */
+            tokens_per_second: number | null;
+            download: components["schemas"]["ModelDownload"] | null;
             error: components["schemas"]["ModelError"] | null;
             /** @description Whether its answers share each step; null while that is not known. */
             packed: boolean | null;
@@ -560,14 +774,33 @@ export interface components {
              * @description For administrators.
              */
             created?: string;
+            /** @description For administrators: else only they and `users` may use it. */
+            for_everyone?: boolean;
+            /** @description For administrators: user names. */
+            users?: string[];
+            /** @description For administrators: the last lines that its process wrote before it failed. */
+            log?: string | null;
         };
         /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
         ModelCreateRequest: {
             name: string;
-            /** @description `{"kind": "folder" | "remote" | "echo", …}` */
+            /** @description `{"kind": "folder" | "gguf" | "hub" | "remote" | "echo", …}` */
             source: unknown;
             engine?: components["schemas"]["EngineEnum"];
             settings?: unknown;
+        };
+        ModelDownload: {
+            id: string;
+            state: components["schemas"]["State34eEnum"];
+            bytes_done: number;
+            bytes_total: number;
+            /**
+             * Format: double
+             * @description Bytes per second.
+             */
+            speed: number;
+            /** Format: double */
+            seconds_left: number | null;
         };
         ModelError: {
             code: string;
@@ -577,6 +810,18 @@ export interface components {
             results: components["schemas"]["Model"][];
             next: string | null;
         };
+        /**
+         * @description * `absent` - absent
+         *     * `downloading` - downloading
+         *     * `stopped` - stopped
+         *     * `queued` - queued
+         *     * `loading` - loading
+         *     * `ready` - ready
+         *     * `draining` - draining
+         *     * `failed` - failed
+         * @enum {string}
+         */
+        ModelStateEnum: "absent" | "downloading" | "stopped" | "queued" | "loading" | "ready" | "draining" | "failed";
         OAuthError: {
             error: string;
             error_description: string;
@@ -616,13 +861,29 @@ export interface components {
         PatchedMeRequest: {
             email?: string;
             language?: string;
+            /** @description A model's id: it answers where a conversation names none, as long as you may use it. Empty: the house's default. */
+            default_model?: string;
         };
         /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
         PatchedModelUpdateRequest: {
             name?: string;
+            /**
+             * @description One that can run this source.
+             *
+             *     * `transformers` - transformers
+             *     * `llama_cpp` - llama_cpp
+             *     * `vllm` - vllm
+             *     * `sglang` - sglang
+             *     * `openai` - openai
+             *     * `echo` - echo
+             */
+            engine?: components["schemas"]["EngineEnum"];
             settings?: unknown;
             is_default?: boolean;
             enabled?: boolean;
+            for_everyone?: boolean;
+            /** @description User names: all who may use it when it is not for everyone. */
+            users?: string[];
         };
         /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
         PinRequest: {
@@ -659,17 +920,16 @@ export interface components {
             token_type_hint?: string;
         };
         /**
-         * @description * `absent` - absent
-         *     * `downloading` - downloading
-         *     * `stopped` - stopped
-         *     * `queued` - queued
-         *     * `loading` - loading
-         *     * `ready` - ready
-         *     * `draining` - draining
+         * @description * `queued` - queued
+         *     * `running` - running
+         *     * `paused` - paused
+         *     * `verifying` - verifying
+         *     * `done` - done
          *     * `failed` - failed
+         *     * `cancelled` - cancelled
          * @enum {string}
          */
-        StateEnum: "absent" | "downloading" | "stopped" | "queued" | "loading" | "ready" | "draining" | "failed";
+        State34eEnum: "queued" | "running" | "paused" | "verifying" | "done" | "failed" | "cancelled";
         StopAccepted: {
             turn: string;
         };
@@ -718,6 +978,7 @@ export interface components {
             readonly email: string;
             /** @description Empty: what the browser asks for. */
             readonly language: string;
+            readonly default_model: string;
             readonly is_admin: boolean;
             /**
              * Approved
@@ -727,6 +988,14 @@ export interface components {
             /** Format: date-time */
             readonly date_joined: string;
         };
+        /**
+         * @description * `fits` - fits
+         *     * `fits_after_eviction` - fits_after_eviction
+         *     * `fits_with_less_context` - fits_with_less_context
+         *     * `does_not_fit` - does_not_fit
+         * @enum {string}
+         */
+        VerdictEnum: "fits" | "fits_after_eviction" | "fits_with_less_context" | "does_not_fit";
         Waiting: {
             user: components["schemas"]["User"];
         };
@@ -1275,6 +1544,133 @@ export interface operations {
             };
         };
     };
+    downloads_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadList"];
+                };
+            };
+        };
+    };
+    downloads_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DownloadCreateRequest"];
+                "application/x-www-form-urlencoded": components["schemas"]["DownloadCreateRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+        };
+    };
+    downloads_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+        };
+    };
+    downloads_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+        };
+    };
+    downloads_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+        };
+    };
+    downloads_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+        };
+    };
     models_list: {
         parameters: {
             query?: never;
@@ -1381,6 +1777,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Model"];
+                };
+            };
+        };
+    };
+    models_fit: {
+        parameters: {
+            query?: {
+                concurrency?: number;
+                context?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fit"];
                 };
             };
         };
