@@ -25,7 +25,7 @@ log = logging.getLogger("hearth.worker")
 
 
 class Pulse(threading.Thread):
-    """Beats, renews leases, takes up what the broker did not bring and keeps the pins, until `stop` is set."""
+    """Beats, renews leases, takes up what the broker did not bring, keeps the pins, until `stop` is set."""
 
     def __init__(self) -> None:
         from models_registry.pins import Pins
