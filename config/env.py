@@ -35,6 +35,8 @@ class Environment:
     log_level: str
     modelscope_endpoint: str
     huggingface_endpoint: str
+    modelscope_cache: Path
+    huggingface_cache: Path
     modelscope_token: str = field(repr=False)
     huggingface_token: str = field(repr=False)
 
@@ -47,6 +49,7 @@ def read() -> Environment:
     env = Env()
     try:
         data = Path(env.str("HEARTH_DATA", default=str(ROOT / "data"))).expanduser().resolve()
+        face = env.str("HF_HOME", default="~/.cache/huggingface")
         run = Path(env.str("HEARTH_RUN", default=str(data / "run")))
         return Environment(
             data=data,
@@ -77,6 +80,8 @@ def read() -> Environment:
                 env.str("HEARTH_HF_ENDPOINT", default=""),
                 env.str("HF_ENDPOINT", default=""),
             ),
+            modelscope_cache=Path(env.str("MODELSCOPE_CACHE", default="~/.cache/modelscope")).expanduser(),
+            huggingface_cache=Path(env.str("HF_HUB_CACHE", default="") or f"{face}/hub").expanduser(),
             modelscope_token=env.str("MODELSCOPE_API_TOKEN", default="").strip(),
             huggingface_token=env.str("HF_TOKEN", default="").strip(),
         )

@@ -149,3 +149,4 @@ HEARTH_HUBS = {
     "modelscope": {"endpoint": ENV.modelscope_endpoint, "token": ENV.modelscope_token},
     "huggingface": {"endpoint": ENV.huggingface_endpoint, "token": ENV.huggingface_token},
 }
+HEARTH_HUB_CACHES = {"modelscope": ENV.modelscope_cache, "huggingface": ENV.huggingface_cache}
