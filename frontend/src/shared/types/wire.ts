@@ -44,7 +44,50 @@ export interface Message extends Omit<Schemas['MessageRead'], 'role' | 'status' 
 export type Conversation = Kept<Schemas['ConversationRead'], 'id' | 'title'> & { deleted?: boolean }
 
 export type ModelState = Schemas['StateEnum']
-export type Model = Kept<Schemas['Model'], 'id' | 'name' | 'state'>
+/** What a download is doing, as a model's body tells it. Bytes, bytes per second, seconds. */
+export interface ModelDownload {
+  id: string
+  state: 'queued' | 'running' | 'paused' | 'verifying' | 'done' | 'failed' | 'cancelled'
+  bytes_done: number
+  bytes_total: number
+  speed?: number | null
+  seconds_left?: number | null
+}
+/** Figures of a running model, and what administrators may know and change. */
+export interface ModelFigures {
+  default_for_me?: boolean
+  running?: number
+  waiting?: number
+  tokens_per_second?: number | null
+  predicted_bytes?: number | null
+  measured_bytes?: number | null
+  returned_bytes?: number | null
+  download?: ModelDownload | null
+  for_everyone?: boolean
+  users?: string[]
+  log?: string | null
+}
+export type Model = Kept<Schemas['Model'], 'id' | 'name' | 'state'> & ModelFigures
+
+export type Verdict = 'fits' | 'fits_after_eviction' | 'fits_with_less_context' | 'does_not_fit'
+export interface FitDevice {
+  device: string
+  weights_bytes: number
+  kv_bytes: number
+  kv_bytes_per_token: number
+  overhead_bytes: number
+  needed_bytes: number
+  free_bytes: number
+  total_bytes: number
+  context: number
+  concurrency: number
+  largest_context: number | null
+  verdict: Verdict
+  evicts: { id: string; name: string }[]
+  reasons: { code: string; [fact: string]: unknown }[]
+}
+/** What a model would need, per device, before any load; `sentence` says it in the reader's language. */
+export interface Fit { devices: FitDevice[]; best: string | null; known: boolean; sentence?: string }
 
 export type Phase =
   | { phase: 'queued'; position?: number }

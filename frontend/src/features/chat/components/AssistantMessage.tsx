@@ -11,9 +11,9 @@ import { Remedies } from './Remedies'
 import { StatusLine } from './StatusLine'
 import { Versions } from './Versions'
 
-interface Props { entry: Entry; models: Model[]; busy: boolean; fallbackModel: string; onRetry: (message: string, model?: string) => void; onContinue: (message: string) => void; onShorten: (message: string) => void; onShow: (message: string) => void }
+interface Props { entry: Entry; models: Model[]; before: Model | null; busy: boolean; fallbackModel: string; onRetry: (message: string, model?: string) => void; onContinue: (message: string) => void; onShorten: (message: string) => void; onShow: (message: string) => void }
 
-export const AssistantMessage = memo(function AssistantMessage({ entry, models, busy, fallbackModel, onRetry, onContinue, onShorten, onShow }: Props) {
+export const AssistantMessage = memo(function AssistantMessage({ entry, models, before, busy, fallbackModel, onRetry, onContinue, onShorten, onShow }: Props) {
   const { t } = useT()
   const { message } = entry
   const running = isRunning(entry)
@@ -23,7 +23,7 @@ export const AssistantMessage = memo(function AssistantMessage({ entry, models, 
       {message.parts.map((part, index) => <PartView key={index} part={part} parts={message.parts} live={running && index === message.parts.length - 1} />)}
       <div className="answer-foot">
         <StatusLine entry={entry} model={model} />
-        {!running && <Actions entry={entry} models={models} model={model} busy={busy} onRetry={onRetry} onContinue={onContinue} onShorten={onShorten} onShow={onShow} />}
+        {!running && <Actions entry={entry} models={models} before={before} model={model} busy={busy} onRetry={onRetry} onContinue={onContinue} onShorten={onShorten} onShow={onShow} />}
       </div>
     </article>
   )
@@ -31,7 +31,7 @@ export const AssistantMessage = memo(function AssistantMessage({ entry, models, 
 
 const TROUBLED = ['interrupted', 'failed', 'stopped']
 
-function Actions({ entry, models, model, busy, onRetry, onContinue, onShorten, onShow }: Omit<Props, 'fallbackModel'> & { model: string }) {
+function Actions({ entry, models, before, model, busy, onRetry, onContinue, onShorten, onShow }: Omit<Props, 'fallbackModel'> & { model: string }) {
   const { t } = useT()
   const [copied, copy] = useCopied()
   const { message } = entry
@@ -46,7 +46,7 @@ function Actions({ entry, models, model, busy, onRetry, onContinue, onShorten, o
     <div className={troubled ? 'actions actions-shown' : 'actions'}>
       {canGoOn && <Button size="small" type="primary" icon={<CaretRightOutlined />} disabled={busy} onClick={() => onContinue(message.id)} data-testid="continue">{t('chat.continue')}</Button>}
       {message.status === 'failed'
-        ? <Remedies failure={entry.failure} models={models} failed={message.model ?? model} busy={busy} retryLabel={t('chat.retry')} onRetry={retry} onShorten={message.parent === null ? undefined : () => onShorten(message.parent ?? '')} />
+        ? <Remedies failure={entry.failure} models={models} failed={message.model ?? model} before={before} busy={busy} retryLabel={t('chat.retry')} onRetry={retry} onShorten={message.parent === null ? undefined : () => onShorten(message.parent ?? '')} />
         : troubled ? <Button size="small" icon={<ReloadOutlined />} disabled={busy} onClick={() => retry()} data-testid="retry">{t('chat.retry')}</Button>
         : <IconButton size="small" label={t('chat.retry')} icon={<ReloadOutlined />} disabled={busy} onClick={() => retry()} data-testid="retry" />}
       {message.status !== 'failed' && others.length > 0 && (

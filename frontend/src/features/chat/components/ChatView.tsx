@@ -9,6 +9,7 @@ import { Mark } from '@/shared/ui/Mark'
 import { IconButton } from '@/shared/ui/IconButton'
 import { useFollow } from '../hooks/useFollow'
 import type { Chat } from '../stores/chat'
+import { modelBefore } from '../stores/failures'
 import { lastQuestion, runningEntry, type Transcript } from '../stores/transcript'
 import { AssistantMessage } from './AssistantMessage'
 import { Composer } from './Composer'
@@ -37,7 +38,11 @@ export function ChatView({ chat, models, model, modelsKnown, userName }: Props) 
     toEnd()
   }
   const resend = useCallback((key: string, other?: string) => chat.resend(key, other ?? pick), [chat, pick])
-  const retry = useCallback((message: string, other?: string) => { chat.retry(message, other ?? pick); toEnd() }, [chat, pick, toEnd])
+  const retry = useCallback((message: string, other?: string) => {
+    if (other) chat.pick.set(other) // the server keeps a model that was named; the next question goes there, too
+    chat.retry(message, other ?? pick)
+    toEnd()
+  }, [chat, pick, toEnd])
   const edit = useCallback((message: string, content: string) => { setEditing(null); chat.edit(message, content); toEnd() }, [chat, toEnd])
   const goOn = useCallback((message: string) => { chat.goOn(message); toEnd() }, [chat, toEnd])
   const show = useCallback((message: string) => { chat.show(message).catch((error: unknown) => void toast.error(problem(error))) }, [chat, toast, problem])
@@ -85,7 +90,7 @@ function Messages({ transcript, models, modelName, running, editing, onEditing, 
     <div className="messages" aria-label={t('chat.messages')} role="log" aria-live="off">
       {entries.map((entry) => (entry.message.role === 'user'
         ? <UserMessage key={entry.key} entry={entry} models={models} busy={running} editing={editing === entry.message.id} onEditing={onEditing} onEdit={onEdit} onShow={onShow} onResend={onResend} />
-        : <AssistantMessage key={entry.key} entry={entry} models={models} busy={running} fallbackModel={modelName} onRetry={onRetry} onContinue={onContinue} onShorten={onEditing} onShow={onShow} />))}
+        : <AssistantMessage key={entry.key} entry={entry} models={models} before={entry.failure ? modelBefore(entries, entry, models) : null} busy={running} fallbackModel={modelName} onRetry={onRetry} onContinue={onContinue} onShorten={onEditing} onShow={onShow} />))}
     </div>
   )
 }

@@ -1,4 +1,4 @@
-import { DownOutlined, EditOutlined, ReloadOutlined } from '@ant-design/icons'
+import { DownOutlined, EditOutlined, ReloadOutlined, RollbackOutlined } from '@ant-design/icons'
 import { Button, Dropdown } from 'antd'
 import { useT } from '@/shared/i18n'
 import { navigate } from '@/shared/router'
@@ -10,6 +10,8 @@ interface Props {
   models: Model[]
   /** The model that failed: not worth another choice. */
   failed: string | null
+  /** The model that answered before this one was chosen. */
+  before?: Model | null
   busy: boolean
   retryLabel: string
   onRetry: (model?: string) => void
@@ -17,13 +19,14 @@ interface Props {
 }
 
 /** What helps against a failure, as buttons, the best one first. */
-export function Remedies({ failure, models, failed, busy, retryLabel, onRetry, onShorten }: Props) {
+export function Remedies({ failure, models, failed, before = null, busy, retryLabel, onRetry, onShorten }: Props) {
   const { t } = useT()
   const others = models.filter((model) => model.id !== failed && model.name !== failed)
-  const remedies = remediesFor(failure, { others: others.length > 0, shorten: onShorten !== undefined })
+  const remedies = remediesFor(failure, { others: others.length > 0, shorten: onShorten !== undefined, back: before !== null })
   return remedies.map((remedy, index) => {
     const look = { size: 'small', type: index === 0 ? 'primary' : 'default' } as const
     switch (remedy) {
+      case 'back': return before && <Button key={remedy} {...look} icon={<RollbackOutlined />} disabled={busy} onClick={() => onRetry(before.id)} data-testid="back-to-model">{t('chat.backTo', { model: before.name })}</Button>
       case 'retry': return <Button key={remedy} {...look} icon={<ReloadOutlined />} disabled={busy} onClick={() => onRetry()} data-testid="retry">{retryLabel}</Button>
       case 'shorten': return <Button key={remedy} {...look} icon={<EditOutlined />} disabled={busy} onClick={onShorten} data-testid="shorten">{t('chat.shorten')}</Button>
       case 'models': return <Button key={remedy} {...look} onClick={() => navigate('/models')} data-testid="to-models">{t('chat.toModels')}</Button>

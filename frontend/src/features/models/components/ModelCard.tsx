@@ -1,40 +1,104 @@
-import { PushpinFilled, PushpinOutlined } from '@ant-design/icons'
-import { App, Button, Card, Progress, Tag, Tooltip } from 'antd'
-import { useState } from 'react'
+import { LockOutlined, PushpinFilled } from '@ant-design/icons'
+import { Card, Progress, Tag, Tooltip } from 'antd'
+import type { ReactNode } from 'react'
 import { useT, type Key } from '@/shared/i18n'
 import type { Model } from '@/shared/types/wire'
-import { IconButton } from '@/shared/ui/IconButton'
-import { loadModel, makeDefault, pinModel, unloadModel } from '../api/models'
-import { refreshModels } from '../stores/models'
+import { progressOf } from '../stores/card'
+import { away } from '../stores/state'
+import { CardActions } from './CardActions'
+import { CardError } from './CardError'
+import { CardMemory } from './CardMemory'
 import { StateTag } from './StateTag'
 
-const errorText = (error: Model['error']): string | null => (typeof error === 'string' ? error : error ? error.message || error.code : null)
+export interface CardProps {
+  model: Model
+  admin: boolean
+  /** Bytes that a full memory bar stands for, the same on all cards. */
+  scale: number
+  /** What is told and done about a download; drawn by who knows downloads. */
+  download?: (model: Model) => ReactNode
+  onAsk: (model: Model) => void
+}
 
 const ABILITIES: Record<string, Key | undefined> = {
   continue: 'models.can.continue', reasoning: 'models.can.reasoning', tools: 'models.can.tools', vision: 'models.can.vision', embedding: 'models.can.embedding',
 }
+const ENGINES: Record<string, Key | undefined> = {
+  transformers: 'models.engine.transformers', llama_cpp: 'models.engine.llama_cpp', vllm: 'models.engine.vllm', sglang: 'models.engine.sglang', openai: 'models.engine.openai', echo: 'models.engine.echo',
+}
 
-export function ModelCard({ model, canChange }: { model: Model; canChange: boolean }) {
-  const { t, bytes } = useT()
-  const error = errorText(model.error)
+export function ModelCard({ model, admin, scale, download, onAsk }: CardProps) {
+  const { t } = useT()
   const facts: [string, string | null | undefined][] = [
+    [t('models.engine'), ENGINES[model.engine ?? ''] ? t(ENGINES[model.engine ?? ''] as Key) : model.engine],
     [t('models.device'), model.device],
-    [t('models.memory'), model.memory_bytes ? bytes(model.memory_bytes) : null],
     [t('models.context'), model.context_length ? t('models.tokens', { count: model.context_length }) : null],
-    [t('models.engine'), model.engine],
+    [t('models.access'), admin && model.for_everyone !== undefined ? accessText(model, t) : null],
   ]
+  const downloads = admin && download !== undefined && (away(model) || (model.download != null && model.download.state !== 'done'))
   return (
-    <Card className="model-card" data-testid="model-card" data-state={model.state} data-model={model.id} size="small"
-      title={<span className="card-title"><span className="card-name" title={model.name}>{model.name}</span>{model.is_default && <Tag color="orange" variant="filled">{t('models.default')}</Tag>}{model.enabled === false && <Tag variant="filled">{t('models.off')}</Tag>}</span>}>
-      <div className="card-state"><StateTag model={model} /></div>
-      {model.state === 'loading' && <Progress percent={Math.round((model.progress ?? 0) * 100)} size="small" showInfo={false} aria-label={t('models.state.loading')} />}
+    <Card className="model-card" data-testid="model-card" data-state={model.state} data-model={model.id} size="small" role="article" aria-label={model.name} title={<Title model={model} />}>
+      <div className="card-state"><StateTag model={model} /><Traffic model={model} /></div>
+      {downloads ? download(model) : <Moving model={model} />}
+      <CardMemory model={model} scale={scale} />
       <dl className="card-facts">
         {facts.filter(([, value]) => value).map(([label, value]) => <div key={label}><dt>{label}</dt><dd>{value}</dd></div>)}
       </dl>
       <Tags model={model} />
-      {error && <p className="card-error"><strong>{t('models.lastError')}:</strong> {error}</p>}
-      {canChange && <CardActions model={model} />}
+      <CardError model={model} />
+      <CardActions model={model} admin={admin} steered={downloads} onAsk={onAsk} />
     </Card>
+  )
+}
+
+function accessText(model: Model, t: ReturnType<typeof useT>['t']): string {
+  if (model.for_everyone) return t('models.access.all')
+  const count = model.users?.length ?? 0
+  return count === 0 ? t('models.access.admins') : count === 1 ? t('models.access.one', { name: model.users?.[0] ?? '' }) : t('models.access.some', { count })
+}
+
+function Title({ model }: { model: Model }) {
+  const { t } = useT()
+  return (
+    <span className="card-title">
+      <span className="card-name" title={model.name}>{model.name}</span>
+      {model.is_default && <Tag color="orange" variant="filled">{t('models.default')}</Tag>}
+      {model.default_for_me && <Tag color="orange" variant="filled">{t('models.myDefault')}</Tag>}
+      {model.enabled === false && <Tag variant="filled">{t('models.off')}</Tag>}
+      {model.for_everyone === false && <Sign label={t('models.notForAll')}><LockOutlined /></Sign>}
+      {model.pinned && <Sign label={t('models.pinned')} id="model-pinned"><PushpinFilled /></Sign>}
+    </span>
+  )
+}
+
+function Sign({ label, id, children }: { label: string; id?: string; children: ReactNode }) {
+  return <Tooltip title={label}><span className="card-sign" role="img" aria-label={label} data-testid={id}>{children}</span></Tooltip>
+}
+
+/** Who asks it now, and how fast it writes. */
+function Traffic({ model }: { model: Model }) {
+  const { t } = useT()
+  const [running, waiting] = [model.running ?? 0, model.waiting ?? 0]
+  if (model.state !== 'ready' && running + waiting === 0) return null
+  const words = [
+    running > 0 ? t('models.running', { count: running }) : null,
+    waiting > 0 ? t('models.waiting', { count: waiting }) : null,
+    model.tokens_per_second ? t('chat.speed', { speed: Math.round(model.tokens_per_second) }) : null,
+  ].filter((word) => word !== null)
+  return <span className="card-traffic" data-testid="model-traffic">{words.length > 0 ? words.join(' · ') : t('models.idle')}</span>
+}
+
+function Moving({ model }: { model: Model }) {
+  const { t, bytes } = useT()
+  if (model.state !== 'loading' && !away(model)) return null
+  const progress = progressOf(model)
+  const { download } = model
+  if (progress === null && model.state !== 'loading') return null
+  return (
+    <div className="card-moving">
+      <Progress percent={Math.round((progress ?? 0) * 100)} size="small" showInfo={false} aria-label={t(`models.state.${model.state}`)} />
+      {download && download.bytes_total > 0 && <span className="card-note">{t('models.bytesOf', { done: bytes(download.bytes_done), total: bytes(download.bytes_total) })}</span>}
+    </div>
   )
 }
 
@@ -48,35 +112,6 @@ function Tags({ model }: { model: Model }) {
     <div className="card-tags">
       {words.map((word) => <Tag key={word} variant="filled">{ABILITIES[word] ? t(ABILITIES[word]) : word}</Tag>)}
       {alone && <Tooltip title={t('models.oneByOneWhy', { reason: model.unpacked_reason ?? '' })}><Tag variant="filled" tabIndex={0} data-testid="model-one-by-one">{t('models.oneByOne')}</Tag></Tooltip>}
-    </div>
-  )
-}
-
-const LOADED = ['ready', 'loading', 'queued']
-
-function CardActions({ model }: { model: Model }) {
-  const { t, problem } = useT()
-  const { message } = App.useApp()
-  const [busy, setBusy] = useState<string | null>(null)
-  async function run(name: string, action: (id: string) => Promise<unknown>) {
-    setBusy(name)
-    try {
-      await action(model.id)
-      await refreshModels()
-    } catch (error) {
-      void message.error(problem(error))
-    } finally {
-      setBusy(null)
-    }
-  }
-  return (
-    <div className="card-actions">
-      {LOADED.includes(model.state)
-        ? <Button size="small" loading={busy === 'unload'} onClick={() => void run('unload', unloadModel)} data-testid="model-unload">{t('models.unload')}</Button>
-        : <Button size="small" type="primary" disabled={model.state === 'draining'} loading={busy === 'load'} onClick={() => void run('load', loadModel)} data-testid="model-load">{t('models.load')}</Button>}
-      {!model.is_default && <Button size="small" type="text" loading={busy === 'default'} onClick={() => void run('default', makeDefault)} data-testid="model-default">{t('models.makeDefault')}</Button>}
-      <IconButton size="small" className="card-pin" label={t(model.pinned ? 'models.unpin' : 'models.pin')} icon={model.pinned ? <PushpinFilled /> : <PushpinOutlined />}
-        loading={busy === 'pin'} onClick={() => void run('pin', (id) => pinModel(id, !model.pinned))} data-testid="model-pin" />
     </div>
   )
 }

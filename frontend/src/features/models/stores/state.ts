@@ -13,7 +13,16 @@ export function withState(now: Models, frame: Extract<ServerFrame, { type: 'mode
   return { models: { ...now, items: now.items.with(index, next) }, settled: !moving && item.state !== frame.state }
 }
 
+/** Its files are not all here yet. */
+export const away = (model: Model): boolean => model.state === 'absent' || model.state === 'downloading'
+/** Figures of such a model change while nobody says so. */
+export const alive = (model: Model): boolean => ['queued', 'loading', 'ready', 'draining', 'downloading'].includes(model.state)
+
 /** What may answer; administrators' lists also hold what is switched off. */
 export const usable = (now: Models): Model[] => now.items.filter((item) => item.enabled !== false)
-export const defaultModel = (now: Models): Model | null => usable(now).find((item) => item.is_default) ?? usable(now)[0] ?? null
+/** The person's own default, else the house's, else the first that could answer: the server's rule. */
+export function defaultModel(now: Models): Model | null {
+  const able = usable(now)
+  return able.find((item) => item.default_for_me) ?? able.find((item) => item.is_default) ?? able.find((item) => !away(item)) ?? able[0] ?? null
+}
 export const findModel = (now: Models, ref: string | null | undefined): Model | null => usable(now).find((item) => item.id === ref || item.name === ref) ?? null
