@@ -1,13 +1,11 @@
-import { useT, type Translator } from '@/shared/i18n'
-import { contextOf } from '@/shared/lib/figures'
-import type { Fit, FitDevice } from '@/shared/types/wire'
+import { useT } from '@/shared/i18n'
+import type { Fit } from '@/shared/types/wire'
 import { bestDevice, toneOf } from '../stores/fit'
 import { RoomTag } from './facts'
 
-/** Whether it fits, said before anything is fetched: one sentence, and a bar of what is free and what it takes. */
-export function FitPanel({ fit, longest, waiting }: { fit: Fit | null; longest: number | null; waiting: boolean }) {
-  const translator = useT()
-  const { t, bytes } = translator
+/** Whether it fits, said before anything is fetched: the server's sentence, and a bar of what is free and what it takes. */
+export function FitPanel({ fit, waiting }: { fit: Fit | null; waiting: boolean }) {
+  const { t, bytes } = useT()
   const device = bestDevice(fit)
   if (!device) return <section className="repo-box" data-testid="repo-fit"><h3>{t('hub.repo.fit')}</h3><p className="hub-quiet">{t('hub.repo.fitUnknown')}</p></section>
   const tone = toneOf(device)
@@ -19,15 +17,7 @@ export function FitPanel({ fit, longest, waiting }: { fit: Fit | null; longest: 
       <div className={`hubfit-bar hubfit-${tone}`} role="img" aria-label={t('hub.fit.bar', { needed: bytes(device.needed_bytes), free: bytes(device.free_bytes), total: bytes(device.total_bytes) })}>
         <span style={{ width: `${Math.min(100, share * 100)}%` }} />
       </div>
-      <p className="hubfit-words" data-testid="fit-sentence">{fit?.sentence || sentence(device, longest, translator)}</p>
+      <p className="hubfit-words" data-testid="fit-sentence">{fit?.sentence}</p>
     </section>
   )
-}
-
-function sentence(device: FitDevice, longest: number | null, { t, bytes, lang }: Translator): string {
-  const models = device.evicts.map((one) => one.name).join(lang === 'zh' ? '、' : ', ')
-  return t(`hub.fit.${device.verdict}`, {
-    needed: bytes(device.needed_bytes), free: bytes(device.free_bytes), total: bytes(device.total_bytes), models,
-    context: contextOf(device.verdict === 'fits_with_less_context' ? (longest ?? device.context) : device.context), largest: contextOf(device.largest_context ?? device.context),
-  })
 }

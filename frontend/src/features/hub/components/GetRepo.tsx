@@ -5,7 +5,7 @@ import { ApiError } from '@/shared/api/errors'
 import { useT } from '@/shared/i18n'
 import type { Model } from '@/shared/types/wire'
 import { useHubProblem } from '../hooks/useHubProblem'
-import { hasDisk, wantedFiles } from '../stores/choice'
+import { hasDisk } from '../stores/choice'
 import { beginDownload, isOpen } from '../stores/downloads'
 import { bestDevice } from '../stores/fit'
 import type { Download, Repo } from '../types'
@@ -49,8 +49,7 @@ function Begin({ repo, files, waiting, onAdded }: Props) {
     setBusy(true)
     setError(null)
     try {
-      const chosen = files && [...wantedFiles(repo).map((file) => file.path)]
-      await beginDownload({ hub: repo.hub, repo: repo.repo, revision: repo.revision, files: chosen, name: name.trim() })
+      await beginDownload({ hub: repo.hub, repo: repo.repo, revision: repo.revision, files, name: name.trim() })
       void message.success(t('hub.download.started'))
       onAdded()
     } catch (thrown) {

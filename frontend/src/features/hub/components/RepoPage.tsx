@@ -9,7 +9,7 @@ import { loadRepo } from '../api/hub'
 import { useAsked } from '../hooks/useAsked'
 import { useHubProblem } from '../hooks/useHubProblem'
 import { hubTitle, TOKEN_VARIABLE } from '../hooks/useHubs'
-import { ggufChoices } from '../stores/choice'
+import { weightsOf } from '../stores/choice'
 import { downloads, downloadOfRepo } from '../stores/downloads'
 import type { HubName, Repo } from '../types'
 import type { House } from './AddModelPage'
@@ -45,12 +45,12 @@ export function RepoPage({ hub, repo, ...house }: { hub: HubName; repo: string }
   )
 }
 
-interface KnownProps extends House { repo: Repo; waiting: boolean; asked: string; onRevision: (revision: string) => void; files: string[] | undefined; onFiles: (files: string[]) => void }
+interface KnownProps extends House { repo: Repo; waiting: boolean; asked: string; onRevision: (revision: string) => void; files: string[] | undefined; onFiles: (files: string[] | undefined) => void }
 
 function Known({ repo, waiting, asked, onRevision, files, onFiles, ...house }: KnownProps) {
   const { t, bytes } = useT()
   const download = downloadOfRepo(useStore(downloads), repo.hub, repo.repo)
-  const weights = ggufChoices(repo.files)
+  const weights = weightsOf(repo.files)
   return (
     <>
       {repo.refused && <Alert className="hub-note" type="error" showIcon title={t('hub.repo.refused')} description={repo.refused.message} data-testid="repo-refused" data-code={repo.refused.code} />}
@@ -72,7 +72,7 @@ function Known({ repo, waiting, asked, onRevision, files, onFiles, ...house }: K
             <RevisionForm now={asked} onChange={onRevision} />
           </div>
         </section>
-        {!repo.refused && <FitPanel fit={repo.fit} longest={repo.context_length} waiting={waiting} />}
+        {!repo.refused && <FitPanel fit={repo.fit} waiting={waiting} />}
       </div>
       {weights.length > 1 && <WeightsChoice weights={weights} chosen={files} waiting={waiting} onChoose={onFiles} />}
       <GetRepo repo={repo} files={files} download={download} waiting={waiting} {...house} />

@@ -1,4 +1,4 @@
-import { ArrowRightOutlined } from '@ant-design/icons'
+import { ArrowRightOutlined, SearchOutlined } from '@ant-design/icons'
 import { Alert, Button, Empty, Input, Segmented, Skeleton } from 'antd'
 import { useEffect } from 'react'
 import { useT } from '@/shared/i18n'
@@ -25,8 +25,8 @@ export function SearchWay() {
       <div className="hub-filter">
         <Segmented<HubName> aria-label={t('hub.hubs')} value={hub} onChange={(name) => search.choose(name)} data-testid="hub-choice"
           options={hubs.map((one) => ({ value: one.hub, label: <HubLabel hub={one} measured={measured} /> }))} />
-        <Input.Search className="hub-query" allowClear autoFocus={!touch.get()} placeholder={t('hub.search.placeholder')} aria-label={t('hub.search.label', { hub: hubTitle(hub) })}
-          value={found.query} onChange={(event) => search.type(event.target.value)} onSearch={() => search.now()} loading={found.state === 'waiting'} spellCheck={false} data-testid="hub-query" />
+        <Input className="hub-query" prefix={<SearchOutlined />} allowClear autoFocus={!touch.get()} placeholder={t('hub.search.placeholder')} aria-label={t('hub.search.label', { hub: hubTitle(hub) })}
+          value={found.query} onChange={(event) => search.type(event.target.value)} onPressEnter={() => search.now()} spellCheck={false} autoComplete="off" data-testid="hub-query" />
       </div>
       <Reach hubs={hubs} measured={measured} />
       {pasted && <Direct hub={pasted.hub ?? hub} repo={pasted.repo} />}

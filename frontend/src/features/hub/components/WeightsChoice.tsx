@@ -1,10 +1,10 @@
 import { Radio } from 'antd'
 import { useT } from '@/shared/i18n'
-import { quantOf, type Weights } from '../stores/choice'
+import { quantOf, SAFETENSORS, type Weights } from '../stores/choice'
 
-interface Props { weights: Weights[]; chosen: string[] | undefined; waiting: boolean; onChoose: (files: string[]) => void }
+interface Props { weights: Weights[]; chosen: string[] | undefined; waiting: boolean; onChoose: (files: string[] | undefined) => void }
 
-/** Of several GGUF files one is fetched. */
+/** Of several weights one is fetched. */
 export function WeightsChoice({ weights, chosen, waiting, onChoose }: Props) {
   const { t, bytes } = useT()
   const current = chosen ? weights.find((one) => one.files[0] === chosen[0]) : weights.find((one) => one.wanted)
@@ -12,10 +12,10 @@ export function WeightsChoice({ weights, chosen, waiting, onChoose }: Props) {
     <section className="repo-box repo-weights" aria-busy={waiting}>
       <h3>{t('hub.repo.weights')}</h3>
       <p className="hub-quiet">{t('hub.repo.weightsHint')}</p>
-      <Radio.Group value={current?.name} onChange={(event) => { const one = weights.find((other) => other.name === event.target.value); if (one) onChoose(one.files) }}>
+      <Radio.Group value={current?.name} onChange={(event) => { const one = weights.find((other) => other.name === event.target.value); if (one) onChoose(one.files.length > 0 ? one.files : undefined) }}>
         {weights.map((one) => (
           <Radio key={one.name} value={one.name} data-testid="weights" data-name={one.name}>
-            <span className="weights-row"><strong>{quantOf(one.name) ?? ''}</strong><span className="weights-name">{one.name}</span><span className="weights-size">{bytes(one.size)}</span></span>
+            <span className="weights-row"><strong>{one.name === SAFETENSORS ? '' : (quantOf(one.name) ?? '')}</strong><span className="weights-name">{one.name}</span><span className="weights-size">{bytes(one.size)}</span></span>
           </Radio>
         ))}
       </Radio.Group>

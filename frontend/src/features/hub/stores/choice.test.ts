@@ -1,14 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import type { Fit, FitDevice } from '@/shared/types/wire'
-import { ggufChoices, quantOf } from './choice'
+import { quantOf, weightsOf } from './choice'
 import { bestDevice, toneInRoom } from './fit'
 
 const file = (path: string, size: number, wanted = false) => ({ path, size, wanted, why: null })
 
 describe('the weights of a repository', () => {
   it('are one choice per GGUF, its pieces together, smallest first', () => {
-    const found = ggufChoices([file('README.md', 1), file('m-Q8_0.gguf', 9), file('m-Q4_K_M-00002-of-00002.gguf', 2, true), file('m-Q4_K_M-00001-of-00002.gguf', 3, true), file('mmproj-m.gguf', 1)])
+    const found = weightsOf([file('README.md', 1), file('m-Q8_0.gguf', 9), file('m-Q4_K_M-00002-of-00002.gguf', 2, true), file('m-Q4_K_M-00001-of-00002.gguf', 3, true), file('mmproj-m.gguf', 1)])
     expect(found.map((one) => [one.name, one.size, one.files.length, one.wanted])).toEqual([['m-Q4_K_M.gguf', 5, 2, true], ['m-Q8_0.gguf', 9, 1, false]])
+  })
+
+  it('are the safetensors or a GGUF where there are both', () => {
+    const found = weightsOf([file('model.safetensors', 8, true), file('m-Q4_0.gguf', 2)])
+    expect(found.map((one) => [one.name, one.files, one.wanted])).toEqual([['safetensors', [], true], ['m-Q4_0.gguf', ['m-Q4_0.gguf'], false]])
+    expect(weightsOf([file('model.safetensors', 8, true)])).toEqual([])
   })
 
   it('tell their quantisation in their name', () => {

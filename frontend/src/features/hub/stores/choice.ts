@@ -1,11 +1,12 @@
 import type { Repo, RepoFile } from '../types'
 
-/** One set of weights among several of a repository: a GGUF file, or the pieces of one. */
+/** One set of weights among several of a repository: a GGUF file or the pieces of one; `files` is empty for the safetensors, which come unasked. */
 export interface Weights { name: string; files: string[]; size: number; wanted: boolean }
 
+export const SAFETENSORS = 'safetensors'
 const PIECE = /-\d{5}-of-\d{5}(?=\.gguf$)/i
 
-export function ggufChoices(files: RepoFile[]): Weights[] {
+export function weightsOf(files: RepoFile[]): Weights[] {
   const found = new Map<string, Weights>()
   for (const file of files) {
     if (!/\.gguf$/i.test(file.path) || /(^|\/)mmproj/i.test(file.path)) continue
@@ -13,7 +14,9 @@ export function ggufChoices(files: RepoFile[]): Weights[] {
     const one = found.get(name) ?? { name, files: [], size: 0, wanted: true }
     found.set(name, { ...one, files: [...one.files, file.path], size: one.size + file.size, wanted: one.wanted && file.wanted })
   }
-  return [...found.values()].sort((a, b) => a.size - b.size)
+  const plain = files.filter((file) => /^[^/]+\.safetensors$/i.test(file.path))
+  const whole = { name: SAFETENSORS, files: [], size: plain.reduce((sum, file) => sum + file.size, 0), wanted: plain.some((file) => file.wanted) }
+  return [...(plain.length > 0 && found.size > 0 ? [whole] : []), ...[...found.values()].sort((a, b) => a.size - b.size)]
 }
 
 /** The quantisation in a GGUF's name, as people look for it: "Q4_K_M"; null where it says none. */
