@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 TASK = "models_registry.download_run"
 State = Download.State
+#: A free name that another took in the same moment is looked for again.
+_TRIES = 5
 
 
 def download_request(
@@ -92,7 +94,7 @@ def download_cancel(download: Download) -> Download:
 
 
 def files_remove(model: Model) -> None:
-    """Take a hub model's files off the disk, unless another model uses them. Call it after the row is gone.
+    """Take a hub model's files off the disk, unless another model uses them. Call it before the row goes.
 
     Nothing outside `<data>/models/<hub>/` is touched, so a folder that a person named stays.
     """
@@ -148,34 +150,50 @@ def _is_complete(download: Download) -> bool:
 
 
 def _create(info: RepoInfo, wanted: list[Wanted], key: str, user: User | None, name: str | None) -> Download:
-    from models_registry.services import model_add
-
     folder = places.folder_of(info.hub, info.repo, info.revision, wanted)
     _room(folder, wanted)
-    model = Model(
+    row = Download(
+        hub=info.hub,
+        repo=info.repo,
+        revision=info.revision,
+        files=[_line(file) for file in wanted],
+        key=key,
+        bytes_total=sum(file.size for file in wanted),
+        bytes_done=places.present_bytes(folder, wanted),
+        asked_by=user,
+    )
+    for _attempt in range(_TRIES):
+        try:
+            _store(row, _model(info, wanted, name))
+            return row
+        except AppError as error:
+            if error.code != "name_taken" or name is not None:
+                raise
+        except IntegrityError:  # another asked for the same in this moment
+            found = Download.objects.filter(key=key).first()
+            if found is None:
+                raise
+            return found
+    raise AppError("name_taken", _("Another model has this name."), status=409)
+
+
+@retried
+def _store(row: Download, model: Model) -> None:
+    """Both or none. The download's key goes first: who asks for the same waits there, and then finds it."""
+    from models_registry.services import model_add
+
+    with transaction.atomic():
+        row.model_id = model.pk
+        row.save(force_insert=True)
+        model_add(model)
+
+
+def _model(info: RepoInfo, wanted: list[Wanted], name: str | None) -> Model:
+    return Model(
         name=_name(info, wanted, name),
         engine=_engine(wanted),
         source={"kind": "hub", "hub": info.hub, "repo": info.repo, "revision": info.revision},
     )
-    try:
-        with transaction.atomic():
-            model_add(model)
-            return Download.objects.create(
-                hub=info.hub,
-                repo=info.repo,
-                revision=info.revision,
-                files=[_line(file) for file in wanted],
-                key=key,
-                model_id=model.pk,
-                bytes_total=sum(file.size for file in wanted),
-                bytes_done=places.present_bytes(folder, wanted),
-                asked_by=user,
-            )
-    except IntegrityError:  # another asked for the same in this moment
-        found = Download.objects.filter(key=key).first()
-        if found is None:
-            raise
-        return found
 
 
 def _name(info: RepoInfo, wanted: list[Wanted], name: str | None) -> str:

@@ -39,6 +39,9 @@ class Patience:
     files_at_once: int = 3
 
 
+PATIENCE = Patience()
+
+
 class Transfer(threading.Thread):
     """`done` maps each path to its bytes on the disk. `trusted`: paths known to be whole and checked."""
 
@@ -59,7 +62,7 @@ class Transfer(threading.Thread):
         self.error: Failure | AppError | Exception | None = None
         self._hub, self._repo, self._revision = hub, repo, revision
         self._folder, self._files, self._trusted = folder, files, trusted
-        self._patience = patience or Patience()
+        self._patience = patience or PATIENCE
         self._halt = threading.Event()
         self._not_before = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None

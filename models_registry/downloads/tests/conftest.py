@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from models_registry.downloads import services, transfer
+from models_registry.downloads.transfer import Patience
 from models_registry.hubs.base import RepoInfo
 from models_registry.tests.conftest import hub as hub
 from models_registry.tests.conftest import quiet_broker as quiet_broker
@@ -17,6 +19,15 @@ from models_registry.tests.conftest import service_away as service_away
 
 CONFIG = {"model_type": "llama", "max_position_embeddings": 8192, "architectures": ["LlamaForCausalLM"]}
 TEMPLATE = {"chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}"}
+
+
+HASTY = Patience(tries=4, first_wait=0.01, longest_wait=0.05, silence=2)
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "PATIENCE", HASTY)
+    monkeypatch.setattr(services, "_wake", lambda download_id: None)
 
 
 def fill_repo(folder: Path, *, size: int = 300_000, seed: int = 1, **config: Any) -> Path:

@@ -17,12 +17,11 @@ from models_registry import hubs
 from models_registry.downloads import storage
 from models_registry.downloads.failure import Failure, Wanted
 from models_registry.downloads.storage import Part
-from models_registry.downloads.tests.conftest import info_of, read
+from models_registry.downloads.tests.conftest import HASTY, info_of, read
 from models_registry.downloads.transfer import Patience, Transfer
 from tests.fake_hub import FakeHub
 
 WEIGHTS = "model.safetensors"
-HASTY = Patience(tries=4, first_wait=0.01, longest_wait=0.05, silence=0.5)
 BOTH = pytest.mark.parametrize("name", ["modelscope", "huggingface"])
 
 
