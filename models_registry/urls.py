@@ -17,4 +17,5 @@ urlpatterns = [
     path("models/<str:id>/unload/", views.UnloadView.as_view(), name="unload"),
     path("models/<str:id>/pin/", views.PinView.as_view(), name="pin"),
     path("downloads/", include("models_registry.downloads.urls")),
+    path("", include("models_registry.hubs.urls")),
 ]

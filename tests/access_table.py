@@ -61,6 +61,11 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("POST", "/api/models/{id}/load/"): "administrator",
     ("POST", "/api/models/{id}/unload/"): "administrator",
     ("POST", "/api/models/{id}/pin/"): "administrator",
+    ("GET", "/api/hubs/"): "administrator",
+    ("GET", "/api/hubs/cached/"): "administrator",
+    ("GET", "/api/hubs/{hub}/search/"): "administrator",
+    ("GET", "/api/hubs/{hub}/repo/"): "administrator",
+    ("GET", "/api/catalogue/"): "administrator",
     ("GET", "/api/monitoring/now/"): "administrator",
 }
 

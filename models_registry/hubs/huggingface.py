@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from models_registry.hubs import failures, limits, names, ranges
+from models_registry.hubs import failures, limits, naming, ranges
 from models_registry.hubs.base import HubFile, RepoInfo, SearchHit
 from models_registry.hubs.calls import left, within
 
@@ -32,7 +32,7 @@ class HuggingFace:
         return self._call("", ask)
 
     def info(self, repo: str, revision: str | None = None) -> RepoInfo:
-        names.check(self.title, repo, revision)
+        naming.check(self.title, repo, revision)
 
         def ask() -> RepoInfo:
             found = self._api().model_info(
@@ -50,7 +50,7 @@ class HuggingFace:
         return self._call(repo, ask)
 
     def address(self, repo: str, revision: str, path: str) -> tuple[str, dict[str, str]]:
-        names.check(self.title, repo, revision)
+        naming.check(self.title, repo, revision)
         library = _library()
         url = library.hf_hub_url(repo, path, revision=revision, endpoint=self.endpoint)
         headers = library.utils.build_hf_headers(token=self._token or False, library_name="hearth")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models_registry.hubs import failures, limits, names, ranges
+from models_registry.hubs import failures, limits, naming, ranges
 from models_registry.hubs.base import HubFile, RepoInfo, SearchHit
 from models_registry.hubs.calls import left, within
 
@@ -37,7 +37,7 @@ class ModelScope:
         return self._call("", ask)
 
     def info(self, repo: str, revision: str | None = None) -> RepoInfo:
-        names.check(self.title, repo, revision)
+        naming.check(self.title, repo, revision)
 
         def ask() -> RepoInfo:
             api = self._api()
@@ -49,7 +49,7 @@ class ModelScope:
         return self._call(repo, ask)
 
     def address(self, repo: str, revision: str, path: str) -> tuple[str, dict[str, str]]:
-        names.check(self.title, repo, revision)
+        naming.check(self.title, repo, revision)
         url = self._api().legacy.get_download_url(repo, "model", path, revision)
         headers = {"User-Agent": "hearth"}
         if self._token:
