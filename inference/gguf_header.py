@@ -73,21 +73,21 @@ def stored_bytes(type: str, numbers: int) -> int:
     return -(-numbers // block) * size
 
 
-def read_header(path: Path) -> Header:
-    """Raises Refused, also when the file is cut short."""
+def read_header(path: Path, keep: frozenset[str] = frozenset()) -> Header:
+    """`keep`: keys whose arrays are wanted whole. Raises Refused, also when the file is cut short."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            return header(file.read, size, path.name)
+            return header(file.read, size, path.name, keep)
     except OSError:
         raise Refused("%(name)s cannot be read.", name=path.name) from None
 
 
-def header(read: Callable[[int], bytes], size: int, name: str) -> Header:
+def header(read: Callable[[int], bytes], size: int, name: str, keep: frozenset[str] = frozenset()) -> Header:
     """The same through `read(bytes)`, which gives the file from its begin; `size` is that of the whole file.
     Raises Refused, and what `read` raises."""
     try:
-        return _Reader(read, min(size, LONGEST_HEAD)).header(size)
+        return _Reader(read, min(size, LONGEST_HEAD), keep).header(size)
     except (ValueError, struct.error, UnicodeDecodeError, MemoryError, OverflowError):
         raise Refused("%(name)s is not a whole GGUF file.", name=name) from None
 
@@ -123,10 +123,10 @@ def config(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Reader:
-    """`limit`: bytes of the head at most."""
+    """`limit`: bytes of the head at most; `keep`: keys whose arrays are kept whole."""
 
-    def __init__(self, read: Callable[[int], bytes], limit: int) -> None:
-        self._read, self._limit = read, limit
+    def __init__(self, read: Callable[[int], bytes], limit: int, keep: frozenset[str]) -> None:
+        self._read, self._limit, self._keep = read, limit, keep
         self._buffer, self._at, self._taken = b"", 0, 0
         self._items = 0
 
@@ -139,7 +139,7 @@ class _Reader:
         metadata: dict[str, Any] = {}
         for _ in range(keys):
             key = self._string()
-            value = self._value(self._number("I"))
+            value = self._value(self._number("I"), key in self._keep)
             if isinstance(value, _Long):
                 metadata[f"{key}.length"] = value.count
             else:
@@ -163,19 +163,19 @@ class _Reader:
             raise ValueError("tensor")
         return Entry(name, TYPES[kind][0], shape[::-1], offset)
 
-    def _value(self, kind: int) -> Any:
+    def _value(self, kind: int, whole: bool = False) -> Any:
         if kind == _STRING:
             return self._string()
         if kind == _ARRAY:
-            return self._array()
+            return self._array(whole)
         return self._number(_NUMBERS[kind]) if kind in _NUMBERS else self._fail()
 
-    def _array(self) -> Any:
+    def _array(self, whole: bool) -> Any:
         kind, count = self._number("I"), self._number("Q")
         self._items += count
         if self._items > MOST_ITEMS:
             raise ValueError("too many items")
-        if count <= _KEPT_ITEMS and kind != _ARRAY:
+        if (whole or count <= _KEPT_ITEMS) and kind != _ARRAY:
             return [self._value(kind) for _ in range(count)]
         if kind == _STRING:
             for _ in range(count):

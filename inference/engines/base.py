@@ -12,7 +12,7 @@ from inference.protocol import Event, GenerateRequest, ModelSpec
 
 Report = Callable[[float], None]
 # What torch, the C++ library and the kernel say when an allocation fails; none of them has its own class.
-_NO_MEMORY = re.compile(
+NO_MEMORY = re.compile(
     r"out of memory|not enough memory|can.?t allocate memory|cannot allocate memory|bad_alloc"
     r"|can't start new thread",
     re.IGNORECASE,
@@ -67,7 +67,7 @@ def as_failure(error: Exception, code: str, *, retryable: bool = False) -> Infer
     if isinstance(error, InferenceError):
         return error
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+    if isinstance(error, MemoryError) or NO_MEMORY.search(text):
         return InferenceError("out_of_memory", "The memory is not enough.", retryable)
     return InferenceError(code, text)
 
@@ -90,9 +90,22 @@ def create_local(spec: ModelSpec) -> Engine:
 
 
 def create(spec: ModelSpec) -> Engine:
-    """The engine as the manager uses it: a remote endpoint needs no process of its own, a model does."""
+    """The engine as the manager uses it: a remote endpoint needs no process of its own, a model does; those
+    of other programs start theirs themselves."""
     if spec.engine == "openai" or spec.settings.get("inline"):
         return create_local(spec)
+    if spec.engine == "llama_cpp":
+        from inference.engines.llama_cpp import LlamaCppEngine
+
+        return LlamaCppEngine(spec)
+    if spec.engine == "vllm":
+        from inference.engines.vllm import VllmEngine
+
+        return VllmEngine(spec)
+    if spec.engine == "sglang":
+        from inference.engines.sglang import SglangEngine
+
+        return SglangEngine(spec)
     if spec.engine not in ("echo", "transformers"):
         raise InferenceError("model_not_found", f"There is no engine {spec.engine!r}.")
     from inference.engines.process import ProcessEngine

@@ -103,7 +103,8 @@ class Shield:
     prompt is cut at the marks and encoded piece by piece, so none of them is seen as a token; templates see
     content that is otherwise what it was. Content is all that is no role: texts, tools, names, arguments.
     Reasoning markers in an assistant's own text stay: templates read them. Not covered: a name that arises
-    only across the border of content and template. Raises invalid_request: no mark is left."""
+    only across the border of content and template. `is_used`: a name was broken. Raises
+    invalid_request: no mark is left."""
 
     def __init__(self, tokens: Iterable[str], *contents: Any) -> None:
         names = sorted((t for t in tokens if len(t) > 1 and t.strip()), key=len, reverse=True)
@@ -114,6 +115,7 @@ class Shield:
         if mark is None:
             raise InferenceError("invalid_request", "The text uses every private character of Unicode.")
         self._mark = mark
+        self.is_used = False
 
     def messages(self, messages: Messages) -> Messages:
         return [{**self.content(m, m["role"] == "assistant"), "role": m["role"]} for m in messages]
@@ -138,5 +140,6 @@ class Shield:
             for match in self._names.finditer(text)
             if not (own and match[1] in ("<think>", "</think>"))
         ]
+        self.is_used = self.is_used or bool(cuts)
         parts = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
         return self._mark.join(parts)

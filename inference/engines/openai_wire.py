@@ -31,7 +31,7 @@ _TOKENS = re.compile(r"(?:requested|resulted in|has|input|count|too long)\D{0,12
 
 
 def body(model: str, request: GenerateRequest) -> dict[str, Any]:
-    messages = [_message(message) for message in developer_as_system(request.messages)]
+    messages = [chat_message(message) for message in developer_as_system(request.messages)]
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": True}
     body["stream_options"] = {"include_usage": True}
     body |= {name: request.params[name] for name in _PARAMS if request.params.get(name) is not None}
@@ -45,7 +45,7 @@ def body(model: str, request: GenerateRequest) -> dict[str, Any]:
     return body
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def chat_message(message: Mapping[str, Any]) -> dict[str, Any]:
     wire = {key: message[key] for key in ("role", "content", "name", "tool_call_id") if key in message}
     if calls := message.get("tool_calls"):
         wire["tool_calls"] = [
@@ -86,7 +86,7 @@ class Reader:
                 break
             chunk = _parsed(data)
             if chunk.get("error"):
-                raise _failed(chunk)
+                raise stream_failure(chunk)
             if chunk.get("usage"):
                 self._usage = chunk["usage"]
             for choice in chunk.get("choices") or ():
@@ -226,7 +226,7 @@ def refused(status: int, body: bytes, headers: Mapping[str, str]) -> InferenceEr
     return InferenceError("invalid_request", text)
 
 
-def _failed(chunk: dict[str, Any]) -> InferenceError:
+def stream_failure(chunk: dict[str, Any]) -> InferenceError:
     """An error inside a stream that began well."""
     error = chunk["error"]
     code = error.get("code") if isinstance(error, dict) else None
