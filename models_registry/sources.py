@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from config.errors import AppError
+from inference import address
 from models_registry.folders import folder_inspect
 
 LONGEST_SCRIPT = 256 * 1024
@@ -74,7 +74,7 @@ def _folder(source: dict[str, Any]) -> Checked:
 
 
 def _remote(source: dict[str, Any]) -> Checked:
-    address = _address(_text(source, "base_url"))
+    base_url = _address(_text(source, "base_url"))
     model = _text(source, "model", 256)
     key = source.get("api_key") or ""
     if not isinstance(key, str) or len(key) > 4096 or not (key.isascii() and key.isprintable()):
@@ -84,26 +84,24 @@ def _remote(source: dict[str, Any]) -> Checked:
         raise invalid("source", _("%(name)s must be true or false.") % {"name": "continues"})
     return Checked(
         engine="openai",
-        source={"kind": "remote", "base_url": address, "model": model, "continues": continues},
+        source={"kind": "remote", "base_url": base_url, "model": model, "continues": continues},
         secret=key.strip(),
         capabilities=["continue"] if continues else [],
     )
 
 
 def _address(text: str) -> str:
-    """http(s)://host[:port][/path]. Private addresses are allowed: only administrators come here."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(sign in text for sign in " \\"):
-        raise invalid("source", _("base_url must be an http or https address."))
-    if "@" in parts.netloc:
+    """http(s)://host[:port][/path], in its one form. Private ones are allowed: only administrators come here.
+
+    Nothing is looked up; the model service checks where the host leads when it connects."""
+    if "@" in text:
         raise invalid("source", _("base_url must not hold a user name or password; use api_key."))
-    if parts.query or parts.fragment or "?" in text or "#" in text:
+    if "?" in text or "#" in text:
         raise invalid("source", _("base_url must have no query and no fragment."))
-    return text.rstrip("/")
+    try:
+        return address.parse(text).url
+    except ValueError:
+        raise invalid("source", _("base_url must be an http or https address.")) from None
 
 
 def _echo(source: dict[str, Any]) -> Checked:

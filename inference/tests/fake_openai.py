@@ -74,6 +74,7 @@ _ERRORS: dict[str, tuple[int, dict[str, Any], dict[str, str]]] = {
 class FakeOpenAI:
     def __init__(self) -> None:
         self.url = ""
+        self.redirect_to = "/elsewhere"
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.aborted = asyncio.Event()
@@ -96,7 +97,7 @@ class FakeOpenAI:
             status, error, headers = _ERRORS[model]
             return web.json_response({"error": error}, status=status, headers=headers)
         if model == "redirect":
-            raise web.HTTPTemporaryRedirect("/elsewhere")
+            raise web.HTTPTemporaryRedirect(self.redirect_to)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         try:
