@@ -23,7 +23,7 @@ class AdministratorView(APIView):
 class HubsView(AdministratorView):
     @extend_schema(operation_id="hubs_list", responses=serializers.HubListSerializer)
     def get(self, request: Request) -> Response:
-        """Which hub answers from here, and which is suggested. 3 seconds at most, then remembered 5 minutes."""
+        """Which hub answers from here, and which is suggested. 3 s at most, then remembered 5 minutes."""
         return _results([reach.body(line) for line in reach.measured()])
 
 
