@@ -36,6 +36,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "a stove warms the house"
 LAST = ("finished", "failed")
+#: How long a process may take to answer on a machine that has much else to do (seconds).
+START = 120.0
 _SETTINGS = {"DJANGO_SETTINGS_MODULE": "config.settings.prod", "HEARTH_LOGIN_LIMIT": "10000/60"}
 #: Nothing of the caller's own installation leaks into a test's.
 _FOREIGN = (
@@ -169,9 +171,9 @@ class House:
             command = [sys.executable, "-m", *commands[role]]
             self._running[role] = subprocess.Popen(command, env=self.env, cwd=ROOT, stdout=log, stderr=log)
         if role == "web":
-            self.until(lambda: self._answers("/healthz"), "the web process to answer")
+            self.until(lambda: self._answers("/healthz"), "the web process to answer", START)
         elif role == "inference":
-            self.until(self._inference_answers, "the model service to answer")
+            self.until(self._inference_answers, "the model service to answer", START)
 
     def kill(self, role: str, with_signal: signal.Signals = signal.SIGKILL) -> None:
         process = self._running.pop(role)
