@@ -43,31 +43,9 @@ export interface Message extends Omit<Schemas['MessageRead'], 'role' | 'status' 
 /** `deleted` comes on the socket only, in `conversation.changed`. */
 export type Conversation = Kept<Schemas['ConversationRead'], 'id' | 'title'> & { deleted?: boolean }
 
-export type ModelState = Schemas['StateEnum']
-/** What a download is doing, as a model's body tells it. Bytes, bytes per second, seconds. */
-export interface ModelDownload {
-  id: string
-  state: 'queued' | 'running' | 'paused' | 'verifying' | 'done' | 'failed' | 'cancelled'
-  bytes_done: number
-  bytes_total: number
-  speed?: number | null
-  seconds_left?: number | null
-}
-/** Figures of a running model, and what administrators may know and change. */
-export interface ModelFigures {
-  default_for_me?: boolean
-  running?: number
-  waiting?: number
-  tokens_per_second?: number | null
-  predicted_bytes?: number | null
-  measured_bytes?: number | null
-  returned_bytes?: number | null
-  download?: ModelDownload | null
-  for_everyone?: boolean
-  users?: string[]
-  log?: string | null
-}
-export type Model = Kept<Schemas['Model'], 'id' | 'name' | 'state'> & ModelFigures
+export type ModelState = Schemas['Model']['state']
+export type Model = Kept<Schemas['Model'], 'id' | 'name' | 'state'>
+export type ModelDownload = Schemas['ModelDownload']
 
 export type Verdict = 'fits' | 'fits_after_eviction' | 'fits_with_less_context' | 'does_not_fit'
 export interface FitDevice {

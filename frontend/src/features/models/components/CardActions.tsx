@@ -4,6 +4,7 @@ import { lazy, Suspense, useState } from 'react'
 import { useT, type Key } from '@/shared/i18n'
 import type { Model } from '@/shared/types/wire'
 import { changeModel, loadModel, makeMyDefault, pinModel, startDownload, steerDownload, unloadModel } from '../api/models'
+import { useMine } from '../hooks/useMine'
 import { useAct } from '../hooks/useAct'
 import { primaryOf, repoOf, type Primary } from '../stores/card'
 import { menuOf, type Entry } from './cardMenu'
@@ -19,15 +20,15 @@ const WORDS: Record<Primary, Key> = {
 }
 const QUIET: Primary[] = ['unload', 'cancel', 'draining', 'pause']
 
-interface Props { model: Model; admin: boolean; steered: boolean; onAsk: (model: Model) => void }
+interface Props { model: Model; admin: boolean; onAsk: (model: Model) => void }
 
-/** One button for what is worth doing now; all else in the menu beside it. `steered`: the download has buttons of its own. */
-export function CardActions({ model, admin, steered, onAsk }: Props) {
+/** One button for what is worth doing now; all else in the menu beside it. */
+export function CardActions({ model, admin, onAsk }: Props) {
   const { t } = useT()
   const { busy, act } = useAct()
   const [open, setOpen] = useState<Entry | null>(null)
+  const mine = useMine(model)
   const first = primaryOf(model, admin)
-  const shown = steered && (first === 'pause' || first === 'resume') ? null : first
   const close = () => setOpen(null)
 
   function press(which: Primary): void {
@@ -46,8 +47,9 @@ export function CardActions({ model, admin, steered, onAsk }: Props) {
     switch (entry) {
       case 'ask': onAsk(model); break
       case 'default': void act(entry, () => changeModel(model.id, { is_default: true })); break
-      case 'mine': void act(entry, () => makeMyDefault(model.default_for_me ? '' : model.id)); break
+      case 'mine': void act(entry, () => makeMyDefault(mine ? '' : model.id)); break
       case 'pin': void act(entry, () => pinModel(model.id, !model.pinned)); break
+      case 'cancelDownload': void act(entry, () => steerDownload(model.download?.id ?? '', 'cancel')); break
       case 'enable': void act(entry, () => changeModel(model.id, { enabled: model.enabled === false })); break
       default: setOpen(entry)
     }
@@ -55,12 +57,12 @@ export function CardActions({ model, admin, steered, onAsk }: Props) {
 
   return (
     <div className="card-actions">
-      {shown && (
-        <Button size="small" type={QUIET.includes(shown) ? 'default' : 'primary'} loading={busy === shown} disabled={shown === 'draining'}
-          onClick={() => press(shown)} data-testid={`model-${shown}`}>{t(WORDS[shown])}</Button>
+      {first && (
+        <Button size="small" type={QUIET.includes(first) ? 'default' : 'primary'} loading={busy === first} disabled={first === 'draining'}
+          onClick={() => press(first)} data-testid={`model-${first}`}>{t(WORDS[first])}</Button>
       )}
-      <Dropdown trigger={['click']} placement="bottomRight" menu={{ items: menuOf(model, admin, first, t), onClick: ({ key, domEvent }) => { domEvent.stopPropagation(); choose(key as Entry) } }}>
-        <Button className="card-more" size="small" type="text" icon={<MoreOutlined />} loading={busy !== null && busy !== shown} aria-label={t('models.more', { name: model.name })} data-testid="model-more" />
+      <Dropdown trigger={['click']} placement="bottomRight" menu={{ items: menuOf(model, { admin, mine, first }, t), onClick: ({ key, domEvent }) => { domEvent.stopPropagation(); choose(key as Entry) } }}>
+        <Button className="card-more" size="small" type="text" icon={<MoreOutlined />} loading={busy !== null && busy !== first} aria-label={t('models.more', { name: model.name })} data-testid="model-more" />
       </Dropdown>
       <Suspense fallback={null}>
         {open === 'call' && <ApiCall model={model} onClose={close} />}

@@ -1,8 +1,11 @@
 import { LockOutlined, PushpinFilled } from '@ant-design/icons'
 import { Card, Progress, Tag, Tooltip } from 'antd'
 import type { ReactNode } from 'react'
-import { useT, type Key } from '@/shared/i18n'
-import type { Model } from '@/shared/types/wire'
+import { useT, type Key, type Translator } from '@/shared/i18n'
+import { duration } from '@/shared/lib/figures'
+import type { Language } from '@/shared/prefs'
+import type { Model, ModelDownload } from '@/shared/types/wire'
+import { useMine } from '../hooks/useMine'
 import { progressOf } from '../stores/card'
 import { away } from '../stores/state'
 import { CardActions } from './CardActions'
@@ -15,8 +18,6 @@ export interface CardProps {
   admin: boolean
   /** Bytes that a full memory bar stands for, the same on all cards. */
   scale: number
-  /** What is told and done about a download; drawn by who knows downloads. */
-  download?: (model: Model) => ReactNode
   onAsk: (model: Model) => void
 }
 
@@ -27,7 +28,7 @@ const ENGINES: Record<string, Key | undefined> = {
   transformers: 'models.engine.transformers', llama_cpp: 'models.engine.llama_cpp', vllm: 'models.engine.vllm', sglang: 'models.engine.sglang', openai: 'models.engine.openai', echo: 'models.engine.echo',
 }
 
-export function ModelCard({ model, admin, scale, download, onAsk }: CardProps) {
+export function ModelCard({ model, admin, scale, onAsk }: CardProps) {
   const { t } = useT()
   const facts: [string, string | null | undefined][] = [
     [t('models.engine'), ENGINES[model.engine ?? ''] ? t(ENGINES[model.engine ?? ''] as Key) : model.engine],
@@ -35,23 +36,22 @@ export function ModelCard({ model, admin, scale, download, onAsk }: CardProps) {
     [t('models.context'), model.context_length ? t('models.tokens', { count: model.context_length }) : null],
     [t('models.access'), admin && model.for_everyone !== undefined ? accessText(model, t) : null],
   ]
-  const downloads = admin && download !== undefined && (away(model) || (model.download != null && model.download.state !== 'done'))
   return (
     <Card className="model-card" data-testid="model-card" data-state={model.state} data-model={model.id} size="small" role="article" aria-label={model.name} title={<Title model={model} />}>
       <div className="card-state"><StateTag model={model} /><Traffic model={model} /></div>
-      {downloads ? download(model) : <Moving model={model} />}
+      <Moving model={model} />
       <CardMemory model={model} scale={scale} />
       <dl className="card-facts">
         {facts.filter(([, value]) => value).map(([label, value]) => <div key={label}><dt>{label}</dt><dd>{value}</dd></div>)}
       </dl>
       <Tags model={model} />
       <CardError model={model} />
-      <CardActions model={model} admin={admin} steered={downloads} onAsk={onAsk} />
+      <CardActions model={model} admin={admin} onAsk={onAsk} />
     </Card>
   )
 }
 
-function accessText(model: Model, t: ReturnType<typeof useT>['t']): string {
+function accessText(model: Model, t: Translator['t']): string {
   if (model.for_everyone) return t('models.access.all')
   const count = model.users?.length ?? 0
   return count === 0 ? t('models.access.admins') : count === 1 ? t('models.access.one', { name: model.users?.[0] ?? '' }) : t('models.access.some', { count })
@@ -59,11 +59,12 @@ function accessText(model: Model, t: ReturnType<typeof useT>['t']): string {
 
 function Title({ model }: { model: Model }) {
   const { t } = useT()
+  const mine = useMine(model)
   return (
     <span className="card-title">
       <span className="card-name" title={model.name}>{model.name}</span>
       {model.is_default && <Tag color="orange" variant="filled">{t('models.default')}</Tag>}
-      {model.default_for_me && <Tag color="orange" variant="filled">{t('models.myDefault')}</Tag>}
+      {mine && <Tag color="orange" variant="filled">{t('models.myDefault')}</Tag>}
       {model.enabled === false && <Tag variant="filled">{t('models.off')}</Tag>}
       {model.for_everyone === false && <Sign label={t('models.notForAll')}><LockOutlined /></Sign>}
       {model.pinned && <Sign label={t('models.pinned')} id="model-pinned"><PushpinFilled /></Sign>}
@@ -89,7 +90,7 @@ function Traffic({ model }: { model: Model }) {
 }
 
 function Moving({ model }: { model: Model }) {
-  const { t, bytes } = useT()
+  const { t, lang, bytes } = useT()
   if (model.state !== 'loading' && !away(model)) return null
   const progress = progressOf(model)
   const { download } = model
@@ -97,9 +98,17 @@ function Moving({ model }: { model: Model }) {
   return (
     <div className="card-moving">
       <Progress percent={Math.round((progress ?? 0) * 100)} size="small" showInfo={false} aria-label={t(`models.state.${model.state}`)} />
-      {download && download.bytes_total > 0 && <span className="card-note">{t('models.bytesOf', { done: bytes(download.bytes_done), total: bytes(download.bytes_total) })}</span>}
+      {download && download.bytes_total > 0 && <span className="card-note" data-testid="model-download">{downloadWords(download, lang, t, bytes)}</span>}
     </div>
   )
+}
+
+function downloadWords(download: ModelDownload, lang: Language, t: Translator['t'], bytes: Translator['bytes']): string {
+  const words = [t('models.bytesOf', { done: bytes(download.bytes_done), total: bytes(download.bytes_total) })]
+  if (download.state === 'running' && download.speed > 0) words.push(t('models.perSecond', { size: bytes(download.speed) }))
+  if (download.state === 'running' && download.seconds_left !== null) words.push(t('models.timeLeft', { time: duration(download.seconds_left, lang) }))
+  if (download.state !== 'running') words.push(t(`models.download.${download.state}`))
+  return words.join(' · ')
 }
 
 /** What it can do, and that its answers do not share each step where that is so. */

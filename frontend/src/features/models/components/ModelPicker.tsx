@@ -4,6 +4,7 @@ import { useT } from '@/shared/i18n'
 import { useStore } from '@/shared/lib/store'
 import { navigate } from '@/shared/router'
 import type { Model } from '@/shared/types/wire'
+import { useMine } from '../hooks/useMine'
 import { models as store } from '../stores/models'
 import { groupsOf } from '../stores/pick'
 import { StateTag } from './StateTag'
@@ -41,6 +42,6 @@ export function ModelPicker({ models, current, onPick }: Props) {
 /** Whose default it is: the reader's own says more than the house's. */
 function Mine({ model }: { model: Model }) {
   const { t } = useT()
-  if (model.default_for_me) return <span className="pick-mark">{t('models.myDefault')}</span>
+  if (useMine(model)) return <span className="pick-mark">{t('models.myDefault')}</span>
   return model.is_default ? <span className="pick-mark">{t('models.default')}</span> : null
 }

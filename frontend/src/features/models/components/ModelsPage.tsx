@@ -1,6 +1,5 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { Button, Empty, Result, Skeleton } from 'antd'
-import type { ReactNode } from 'react'
 import { useT } from '@/shared/i18n'
 import { useStore } from '@/shared/lib/store'
 import { navigate } from '@/shared/router'
@@ -13,12 +12,10 @@ import { ModelCard } from './ModelCard'
 
 interface Props {
   admin: boolean
-  /** What is told and done about a model's download. */
-  download?: (model: Model) => ReactNode
   onAsk: (model: Model) => void
 }
 
-export default function ModelsPage({ admin, download, onAsk }: Props) {
+export default function ModelsPage({ admin, onAsk }: Props) {
   const { t } = useT()
   const { state, items } = useStore(models)
   const scale = scaleOf(items)
@@ -34,7 +31,7 @@ export default function ModelsPage({ admin, download, onAsk }: Props) {
         {state === 'failed' && <Result icon={<Mark size={56} />} title={t('models.failed')} subTitle={t('error.network')} extra={<Button onClick={() => void refreshModels()}>{t('common.retry')}</Button>} />}
         {state === 'ready' && items.length === 0 && <Empty image={<Mark size={56} />} description={t(admin ? 'models.noneAdmin' : 'models.noneUser')} />}
         <div className="model-grid">
-          {items.map((model) => <ModelCard key={model.id} model={model} admin={admin} scale={scale} download={download} onAsk={onAsk} />)}
+          {items.map((model) => <ModelCard key={model.id} model={model} admin={admin} scale={scale} onAsk={onAsk} />)}
         </div>
       </div>
     </div>

@@ -4,7 +4,7 @@ import { isRaw, memoryBar, primaryOf, progressOf, repoOf, scaleOf } from './card
 
 const model = (changes: Partial<Model> = {}): Model => ({ id: 'a', name: 'A', state: 'stopped', ...changes })
 const hub = { kind: 'hub', hub: 'modelscope', repo: 'Qwen/Qwen3-0.6B' }
-const download = (state: ModelDownload['state'], done = 0, total = 100): ModelDownload => ({ id: 'd', state, bytes_done: done, bytes_total: total })
+const download = (state: ModelDownload['state'], done = 0, total = 100): ModelDownload => ({ id: 'd', state, bytes_done: done, bytes_total: total, speed: 0, seconds_left: null })
 
 describe('the one thing to do with a model', () => {
   it('follows its state', () => {

@@ -59,3 +59,6 @@ export function memoryBar(model: Model, scale: number): MemoryBar | null {
 
 /** An exception's own text is for the log; people get a sentence. */
 export const isRaw = (message: string): boolean => /^[\w.]*(Error|Exception|Exit|Warning)\b/.test(message)
+
+/** What is told of a default: the house's, the reader's own choice, and whether that is this one. */
+export const isMine = (model: Model, user: { default_model?: string } | null | undefined): boolean => user?.default_model === model.id
