@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from inference.server_flags import wrong_flag
 from models_registry.sources import invalid
 
 Check = Callable[[Any], bool]
@@ -65,8 +66,48 @@ _ECHO: dict[str, Check] = {
     "memory_bytes": _whole(0, 1 << 50),
     "load_fault": lambda value: isinstance(value, str | bool),
 }
+# Servers of others that run as children of the model service.
+_CHILD: dict[str, Check] = {
+    "keep_alive": _PROCESS["keep_alive"],
+    "queue_limit": _PROCESS["queue_limit"],
+    "stall_limit": _PROCESS["stall_limit"],
+    "start_limit": _seconds(1, 86_400),
+    "slots": _LOCAL["slots"],
+    "context_length": _LOCAL["context_length"],
+    "device": _device,
+}
+_LLAMA_CPP: dict[str, Check] = {
+    **_CHILD,
+    "threads": _LOCAL["threads"],
+    "kv_tokens": _LOCAL["kv_tokens"],
+    "gpu_layers": _whole(0, 10_000),
+    "kv_dtype": _one_of("auto", "float32", "bfloat16", "float16", "int8"),
+    "flags": lambda value: wrong_flag("llama_cpp", value) is None,
+}
+_CLUSTER: dict[str, Check] = {
+    **_CHILD,
+    "dtype": _one_of("auto", "float32", "bfloat16", "float16"),
+    "kv_dtype": _one_of("auto", "fp8", "fp8_e5m2", "fp8_e4m3"),
+    "gpu_memory_utilization": _seconds(0.05, 0.99),
+    "tensor_parallel": _whole(1, 1024),
+    "pipeline_parallel": _whole(1, 1024),
+}
+_VLLM: dict[str, Check] = {
+    **_CLUSTER,
+    "threads": _LOCAL["threads"],
+    "kv_bytes": _whole(1 << 20, 1 << 50),
+    "flags": lambda value: wrong_flag("vllm", value) is None,
+}
+_SGLANG: dict[str, Check] = {**_CLUSTER, "flags": lambda value: wrong_flag("sglang", value) is None}
 #: What each engine reads, by name.
-KNOWN = {"transformers": _LOCAL, "openai": _REMOTE, "echo": _ECHO}
+KNOWN = {
+    "transformers": _LOCAL,
+    "llama_cpp": _LLAMA_CPP,
+    "vllm": _VLLM,
+    "sglang": _SGLANG,
+    "openai": _REMOTE,
+    "echo": _ECHO,
+}
 
 
 def settings_check(engine: str, settings: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from config.errors import AppError
 from inference import address
 from models_registry.folders import folder_inspect
+from models_registry.gguf import gguf_engine, gguf_inspect
 
 LONGEST_SCRIPT = 256 * 1024
 
@@ -40,7 +41,7 @@ def source_check(source: Any) -> Checked:
     if not isinstance(source, dict):
         raise invalid("source", _("An object is expected."))
     kind = source.get("kind")
-    if kind in ("gguf", "hub"):
+    if kind == "hub":
         raise AppError("not_yet", _("This kind of source is not supported yet."), {"kind": kind})
     rule = _RULES.get(kind) if isinstance(kind, str) else None
     if rule is None:
@@ -60,10 +61,7 @@ def _text(source: dict[str, Any], name: str, longest: int = 1024) -> str:
 
 
 def _folder(source: dict[str, Any]) -> Checked:
-    path = Path(_text(source, "path", 4096))
-    if not path.is_absolute():
-        path = Path(settings.HEARTH_DATA) / "models" / path
-    facts = folder_inspect(str(path))
+    facts = folder_inspect(str(_path(source)))
     return Checked(
         engine="transformers",
         source={"kind": "folder", "path": facts.path},
@@ -71,6 +69,23 @@ def _folder(source: dict[str, Any]) -> Checked:
         context_length=facts.context_length,
         capabilities=facts.capabilities,
     )
+
+
+def _gguf(source: dict[str, Any]) -> Checked:
+    facts = gguf_inspect(_path(source))
+    return Checked(
+        engine=gguf_engine(),
+        source={"kind": "gguf", "path": facts.path, "quantization": facts.quantization},
+        family=facts.family,
+        context_length=facts.context_length,
+        capabilities=facts.capabilities,
+    )
+
+
+def _path(source: dict[str, Any]) -> Path:
+    """A path without a begin lies in the data folder's own models."""
+    path = Path(_text(source, "path", 4096))
+    return path if path.is_absolute() else Path(settings.HEARTH_DATA) / "models" / path
 
 
 def _remote(source: dict[str, Any]) -> Checked:
@@ -119,6 +134,7 @@ def _echo(source: dict[str, Any]) -> Checked:
 
 _RULES: dict[str, tuple[set[str], Callable[[dict[str, Any]], Checked]]] = {
     "folder": ({"path"}, _folder),
+    "gguf": ({"path", "quantization"}, _gguf),
     "remote": ({"base_url", "model", "api_key", "continues"}, _remote),
     "echo": ({"script"}, _echo),
 }

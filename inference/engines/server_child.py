@@ -89,7 +89,6 @@ class ServerEngine(ABC):
 
     # Engine
 
-    @property
     def log(self) -> str:
         """The last lines of the program's output."""
         return self._process.log
@@ -267,7 +266,7 @@ class ServerEngine(ABC):
                 return
 
     def _short_of_memory(self) -> bool:
-        return NO_MEMORY.search(self.log) is not None or oom_kills() != self._oom_kills
+        return NO_MEMORY.search(self.log()) is not None or oom_kills() != self._oom_kills
 
     def _failure(self) -> InferenceError:
         """What the last lines of a program that ended mean."""

@@ -58,9 +58,16 @@ class SglangEngine(ServerEngine):
         command = binary if len(binary) > 1 else [*binary, "serve"]
         command = [*command, "--model-path", str(self._model), "--served-model-name", "model"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--api-key", self._key]
-        for name, flag in _FLAGS.items():
-            if settings.get(name) not in (None, "auto"):
-                command += [flag, str(settings.get(name))]
+        for flag, value in (
+            ("--context-length", settings.get("context_length")),
+            ("--max-running-requests", settings.get("slots")),
+            ("--dtype", settings.get("dtype")),
+            ("--kv-cache-dtype", settings.get("kv_dtype")),
+            ("--mem-fraction-static", settings.get("gpu_memory_utilization")),
+            ("--tp-size", settings.get("tensor_parallel")),
+            ("--pp-size", settings.get("pipeline_parallel")),
+        ):
+            command += [flag, str(value)] if value not in (None, "auto") else []
         return [*command, *flags_of("sglang", settings.get("flags"))]
 
     def environment(self) -> dict[str, str]:
@@ -117,17 +124,6 @@ class SglangEngine(ServerEngine):
             read_bufsize=1 << 18,
             trust_env=False,
         )
-
-
-_FLAGS = {
-    "context_length": "--context-length",
-    "slots": "--max-running-requests",
-    "dtype": "--dtype",
-    "kv_dtype": "--kv-cache-dtype",
-    "gpu_memory_utilization": "--mem-fraction-static",
-    "tensor_parallel": "--tp-size",
-    "pipeline_parallel": "--pp-size",
-}
 
 
 def _free_port() -> int:

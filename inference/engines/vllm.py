@@ -16,6 +16,7 @@ from inference.protocol import GenerateRequest, ModelSpec
 from inference.server_flags import flags_of
 
 _SLOTS = 256
+_KV_BYTES = 4 << 30
 _TAIL = 16  # tokens at the end of a prompt that tell whether the answer begins inside thoughts
 _REMEDY = "Install vLLM in an environment of its own."
 _WIDTHS = {"auto", "float32", "bfloat16", "float16"}
@@ -49,9 +50,13 @@ class VllmEngine(ServerEngine):
         command += ["--dtype", dtype if dtype in _WIDTHS else "auto", "--max-num-seqs", str(self._slots)]
         # The prompt's tokens that were there already are told with the usage.
         command += ["--enable-prompt-tokens-details", "--no-enable-log-requests"]
-        for name, flag in _FLAGS.items():
-            if settings.get(name) is not None:
-                command += [flag, str(settings.get(name))]
+        for flag, value in (
+            ("--max-model-len", settings.get("context_length")),
+            ("--gpu-memory-utilization", settings.get("gpu_memory_utilization")),
+            ("--tensor-parallel-size", settings.get("tensor_parallel")),
+            ("--pipeline-parallel-size", settings.get("pipeline_parallel")),
+        ):
+            command += [flag, str(value)] if value is not None else []
         if settings.get("kv_dtype") not in (None, "auto"):
             command += ["--kv-cache-dtype", str(settings.get("kv_dtype"))]
         return [*command, *flags_of("vllm", settings.get("flags"))]
@@ -63,8 +68,9 @@ class VllmEngine(ServerEngine):
         # A virtual environment's own programs (ninja, ray) are called by name.
         binary = program("HEARTH_VLLM", "vllm", _REMEDY)[0]
         found["PATH"] = os.pathsep.join([str(Path(binary).parent), os.environ.get("PATH", "")])
-        if kv := settings.get("kv_bytes"):
-            found["VLLM_CPU_KVCACHE_SPACE"] = str(max(1, -(-int(kv) >> 30)))  # whole GiB
+        # Of the CPU's memory, in whole GiB; a GPU's share is the setting gpu_memory_utilization.
+        kv = int(settings.get("kv_bytes") or _KV_BYTES)
+        found["VLLM_CPU_KVCACHE_SPACE"] = str(-(-kv // (1 << 30)))
         if threads := settings.get("threads"):
             found["OMP_NUM_THREADS"] = str(threads)
         return found
@@ -121,11 +127,3 @@ class VllmEngine(ServerEngine):
     @property
     def _slots(self) -> int:
         return int(self.spec.settings.get("slots") or _SLOTS)
-
-
-_FLAGS = {
-    "context_length": "--max-model-len",
-    "gpu_memory_utilization": "--gpu-memory-utilization",
-    "tensor_parallel": "--tensor-parallel-size",
-    "pipeline_parallel": "--pipeline-parallel-size",
-}

@@ -41,6 +41,25 @@ OTHERS: list[tuple[str, str, list[Any], list[Any]]] = [
     ("echo", "keep_alive", [1], ["1"]),
     ("echo", "queue_limit", [3], [-3]),
 ]
+SERVERS: dict[str, tuple[list[Any], list[Any]]] = {
+    "start_limit": ([1, 600], [0, -1, "600"]),
+    "gpu_layers": ([0, 99], [-1, 1.5, "all"]),
+    "gpu_memory_utilization": ([0.5, 0.9], [0, 1, "0.9", True]),
+    "tensor_parallel": ([1, 8], [0, 2.0, "8"]),
+    "pipeline_parallel": ([1, 2], [0, None]),
+    "kv_bytes": ([1 << 30], [0, 1e9]),
+}
+OTHERS += [
+    ("llama_cpp", "kv_dtype", ["auto", "int8"], ["fp8", 8]),
+    ("llama_cpp", "flags", [{}, {"batch-size": 512, "mlock": True}], [{"model": "/x"}, {"mlock": 1}, [], 3]),
+    ("vllm", "kv_dtype", ["auto", "fp8"], ["int8"]),
+    ("vllm", "flags", [{"block-size": 16, "enforce-eager": True, "distributed-executor-backend": "ray"}],
+     [{"trust-remote-code": True}, {"chat-template": "/x"}, {"load-format": "pt"}, {"block-size": "16 --x"},
+      {"quantization": "a b"}, {"worker-cls": "os.system"}]),
+    ("sglang", "flags", [{"reasoning-parser": "qwen3"}], [{"trust-remote-code": True}, {"host": "0.0.0.0"}]),
+    *((engine, name, good, bad) for name, (good, bad) in SERVERS.items()
+      for engine in ("llama_cpp", "vllm", "sglang") if name in KNOWN[engine]),
+]  # fmt: skip
 CASES = [("transformers", name, good, bad) for name, (good, bad) in LOCAL.items()] + OTHERS
 
 
