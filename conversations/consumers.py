@@ -23,6 +23,7 @@ from conversations.notices import announce, group_of
 from conversations.runner import runner
 from conversations.selectors import turn_get
 from conversations.services import Ask, Begun
+from models_registry.downloads.watch import watch as downloads
 from models_registry.live import board
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._leave = [
             doorkeeper.enter(credential, lambda: self._spawn(self.close(UNAUTHORIZED))),
             board.subscribe(self._model_changed),
+            downloads.subscribe(self._model_changed, self._language),
         ]
         self._spawn(self._send_hints())
         self._spawn(self._beat())
@@ -174,7 +176,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._hint(f"{frame['type']} {about}", frame)
 
     def _model_changed(self, state: dict[str, Any]) -> None:
-        told = (state["state"], state["progress"], state["error"])
+        told = (state["state"], state["progress"], state["error"], state.get("download"))
         if self._told.get(state["model"]) == told:
             return  # only its counts of requests changed
         self._told[state["model"]] = told
@@ -185,6 +187,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             "progress": state["progress"],
             "error": state["error"],
         }
+        if state.get("download") is not None:
+            frame["download"] = state["download"]
         self._hint(f"model {state['model']}", frame)
 
     def _hint(self, about: str, frame: dict[str, Any]) -> None:

@@ -66,7 +66,17 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/hubs/{hub}/search/"): "administrator",
     ("GET", "/api/hubs/{hub}/repo/"): "administrator",
     ("GET", "/api/catalogue/"): "administrator",
+    ("GET", "/api/downloads/"): "administrator",
+    ("POST", "/api/downloads/"): "administrator",
+    ("GET", "/api/downloads/{id}/"): "administrator",
+    ("POST", "/api/downloads/{id}/pause/"): "administrator",
+    ("POST", "/api/downloads/{id}/resume/"): "administrator",
+    ("POST", "/api/downloads/{id}/cancel/"): "administrator",
     ("GET", "/api/monitoring/now/"): "administrator",
+    ("GET", "/v1/models"): "token",
+    ("GET", "/v1/models/{model}"): "token",
+    ("POST", "/v1/chat/completions"): "token",
+    ("POST", "/v1/embeddings"): "token",
 }
 
 #: Django's own form to sign in is the one page of the administration that strangers see.
@@ -93,16 +103,21 @@ OWNED_FIELDS = ("conversation", "message", "turn")
 SHARED_ROUTES: dict[str, str] = {
     "/c/{conversation_id}": "the page is the same for everybody; it asks the API, which checks",
     "/static/{path}": "files of the page and of the administration, the same for everybody",
-    "/api/models/{id}/": "models belong to the house; everybody may pick one",
+    "/api/models/{id}/": "models belong to the house; those may pick one for whom it is",
+    "/v1/models/{model}": "models belong to the house; those may pick one for whom it is",
     "/api/models/{id}/load/": "models belong to the house; administrators only",
     "/api/models/{id}/unload/": "models belong to the house; administrators only",
     "/api/models/{id}/pin/": "models belong to the house; administrators only",
+    "/api/downloads/{id}/": "downloads belong to the house; administrators only",
+    "/api/downloads/{id}/pause/": "downloads belong to the house; administrators only",
+    "/api/downloads/{id}/resume/": "downloads belong to the house; administrators only",
+    "/api/downloads/{id}/cancel/": "downloads belong to the house; administrators only",
 }
 
 #: Text fields of frames that name nobody's thing, and why.
 SHARED_FIELDS: dict[str, str] = {
     "client_id": "chosen by the client and looked up among the sender's own turns only",
-    "model": "models belong to the house; everybody may pick one",
+    "model": "models belong to the house; those may pick one for whom it is",
     "task": "a fixed word",
     "datasource": "not served yet; data sources belong to the house",
     "call": "a place within the turn that stands beside it, whose owner is checked",
