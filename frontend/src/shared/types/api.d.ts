@@ -155,6 +155,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/catalogue/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Models to begin with, and where each hub has them. */
+        get: operations["catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/stream/": {
         parameters: {
             query?: never;
@@ -346,6 +363,73 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hubs/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which hub answers from here, and which is suggested. 3 s at most, then remembered 5 minutes. */
+        get: operations["hubs_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hubs/{hub}/repo/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A repository before it is fetched: what is taken of it, what it can do, whether it would fit. */
+        get: operations["hubs_repo"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hubs/{hub}/search/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["hubs_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hubs/cached/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Models in the hubs' own caches on the server; registered by their path they are used in place. */
+        get: operations["hubs_cached"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/": {
         parameters: {
             query?: never;
@@ -375,7 +459,10 @@ export interface paths {
         get: operations["models_get"];
         put?: never;
         post?: never;
-        /** @description Its files stay; its memory is freed. */
+        /**
+         * @description Its memory is freed. Its files stay unless `files` is true and a download of this house brought
+         *     them.
+         */
         delete: operations["models_delete"];
         options?: never;
         head?: never;
@@ -409,7 +496,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description The worker loads the model; its state follows on the socket. */
+        /**
+         * @description The worker loads the model; its state follows on the socket. One whose files are not here yet is
+         *     downloaded instead, and `job` is its download.
+         */
         post: operations["models_load"];
         delete?: never;
         options?: never;
@@ -510,6 +600,42 @@ export interface components {
             conversation: string;
             user_message: string | null;
             assistant_message: string;
+        };
+        Cached: {
+            kind: components["schemas"]["KindEnum"];
+            path: string;
+            name: string;
+            hub: string;
+            repo: string;
+            size_bytes: number;
+            model: string | null;
+        };
+        CachedList: {
+            results: components["schemas"]["Cached"][];
+            next: string | null;
+        };
+        Catalogue: {
+            results: components["schemas"]["CatalogueEntry"][];
+            next: string | null;
+        };
+        CatalogueEntry: {
+            id: string;
+            name: string;
+            family: string;
+            parameters: number;
+            /** @description Of the weights. */
+            size_bytes: number;
+            context_length: number;
+            license: string;
+            capabilities: string[];
+            languages: string[];
+            /** @description Of memory, for one answer of 4096 tokens; an estimate. */
+            needed_bytes: number;
+            modelscope: string | null;
+            huggingface: string | null;
+            remote: components["schemas"]["Remote"] | null;
+            note: string;
+            model: string | null;
         };
         /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
         ChatStreamWriteRequest: {
@@ -656,9 +782,41 @@ export interface components {
          * @enum {string}
          */
         GrantTypeEnum: "password" | "refresh_token";
+        Hit: {
+            hub: string;
+            repo: string;
+            name: string;
+            downloads: number | null;
+            likes: number | null;
+            license: string | null;
+            tags: string[];
+            /** Format: date-time */
+            updated: string | null;
+            parameters: number | null;
+            size_bytes: number | null;
+            /** @description Its id, when it is here already. */
+            model: string | null;
+        };
+        HitList: {
+            results: components["schemas"]["Hit"][];
+            next: string | null;
+        };
         HouseState: {
             has_users: boolean;
             registration: components["schemas"]["RegistrationEnum"];
+        };
+        Hub: {
+            hub: string;
+            title: string;
+            endpoint: string;
+            reachable: boolean | null;
+            latency_ms: number | null;
+            /** @description The faster one of those that answer. */
+            suggested: boolean;
+        };
+        HubList: {
+            results: components["schemas"]["Hub"][];
+            next: string | null;
         };
         Job: {
             job: string;
@@ -689,6 +847,12 @@ export interface components {
             /** @description Shown this once. */
             readonly key: string;
         };
+        /**
+         * @description * `folder` - folder
+         *     * `gguf` - gguf
+         * @enum {string}
+         */
+        KindEnum: "folder" | "gguf";
         LiveTurn: {
             id: string;
             seq: number;
@@ -894,6 +1058,10 @@ export interface components {
             name: string;
             title: string;
         };
+        Refused: {
+            code: string;
+            message: string;
+        };
         /** @description A body with a field we do not know is refused: a typing error must not be a silent default. */
         RegisterRequest: {
             username: string;
@@ -915,6 +1083,37 @@ export interface components {
          * @enum {string}
          */
         RegistrationEnum: "open" | "approval" | "closed";
+        Remote: {
+            base_url: string;
+            model: string;
+        };
+        Repo: {
+            hub: string;
+            repo: string;
+            /** @description The commit. */
+            revision: string;
+            license: string | null;
+            gated: boolean;
+            files: components["schemas"]["RepoFile"][];
+            /** @description Of the wanted files. */
+            size_bytes: number;
+            family: string;
+            context_length: number | null;
+            quantization: string | null;
+            capabilities: string[];
+            refused: components["schemas"]["Refused"] | null;
+            fit: components["schemas"]["Fit"] | null;
+            /** @description On the disk of the models. */
+            free_bytes: number;
+            model: string | null;
+        };
+        RepoFile: {
+            path: string;
+            size: number;
+            wanted: boolean;
+            /** @description Why it is not wanted. */
+            why: string | null;
+        };
         RevokeRequestRequest: {
             token: string;
             token_type_hint?: string;
@@ -1288,6 +1487,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OAuthError"];
+                };
+            };
+        };
+    };
+    catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Catalogue"];
                 };
             };
         };
@@ -1671,6 +1889,97 @@ export interface operations {
             };
         };
     };
+    hubs_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HubList"];
+                };
+            };
+        };
+    };
+    hubs_repo: {
+        parameters: {
+            query: {
+                concurrency?: number;
+                context?: number;
+                /** @description A GGUF file instead of the one that is usual. */
+                file?: string;
+                /** @description owner/name */
+                repo: string;
+                revision?: string;
+            };
+            header?: never;
+            path: {
+                hub: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Repo"];
+                };
+            };
+        };
+    };
+    hubs_search: {
+        parameters: {
+            query: {
+                limit?: number;
+                q: string;
+            };
+            header?: never;
+            path: {
+                hub: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitList"];
+                };
+            };
+        };
+    };
+    hubs_cached: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CachedList"];
+                };
+            };
+        };
+    };
     models_list: {
         parameters: {
             query?: never;
@@ -1737,7 +2046,10 @@ export interface operations {
     };
     models_delete: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Take what was downloaded off the disk. */
+                files?: boolean;
+            };
             header?: never;
             path: {
                 id: string;

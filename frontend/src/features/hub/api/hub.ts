@@ -3,18 +3,16 @@ import type { Model, Page } from '@/shared/types/wire'
 import type { Cached, Download, Entry, Hit, Hub, HubName, Repo, Room } from '../types'
 
 const results = async <T>(path: string): Promise<T[]> => (await api<Page<T>>(path)).results
-const query = (fields: Record<string, string | string[] | undefined>): string => {
-  const made = new URLSearchParams()
-  for (const [name, value] of Object.entries(fields)) for (const one of [value ?? []].flat()) made.append(name, one)
-  return made.toString()
-}
+const query = (fields: Record<string, string | undefined>): string =>
+  new URLSearchParams(Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))).toString()
 
 export const loadHubs = (): Promise<Hub[]> => results('/api/hubs/')
 export const loadCatalogue = (): Promise<Entry[]> => results('/api/catalogue/')
 export const loadCached = (): Promise<Cached[]> => results('/api/hubs/cached/')
 export const searchHub = (hub: HubName, q: string): Promise<Hit[]> => results(`/api/hubs/${hub}/search/?${query({ q })}`)
-export const loadRepo = (hub: HubName, repo: string, revision?: string, files?: string[]): Promise<Repo> =>
-  api(`/api/hubs/${hub}/repo/?${query({ repo, revision, files })}`)
+/** `file`: a GGUF instead of the usual one; its other pieces come with it. */
+export const loadRepo = (hub: HubName, repo: string, revision?: string, file?: string): Promise<Repo> =>
+  api(`/api/hubs/${hub}/repo/?${query({ repo, revision, file })}`)
 
 export interface Wanted { hub: HubName; repo: string; revision?: string; files?: string[]; name?: string }
 export const startDownload = (wanted: Wanted): Promise<Download> => api('/api/downloads/', { method: 'POST', body: wanted })

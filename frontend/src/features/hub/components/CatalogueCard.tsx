@@ -42,20 +42,21 @@ function Get({ entry, near, onChat }: Omit<Props, 'room'>) {
     const model = entry.model
     return <><Button size="small" type="primary" onClick={() => onChat(model)} data-testid="catalogue-chat">{t('hub.chat')}</Button><span className="hub-quiet">{t('hub.here')}</span></>
   }
-  if (entry.remote && !first) {
-    const remote = entry.remote
-    return <Button size="small" onClick={() => { presetFrom(entry.name, remote); navigate(wayPath('endpoint')) }} data-testid="catalogue-connect">{t('hub.catalogue.connect')}</Button>
-  }
-  if (!first) return null
+  const remote = entry.remote
+  const connect = remote && <Button size="small" onClick={() => { presetFrom(entry.name, remote); navigate(wayPath('endpoint')) }} data-testid="catalogue-connect">{t('hub.catalogue.connect')}</Button>
+  if (!first) return connect
   const open = (from: { hub: HubName; repo: string }) => navigate(repoPath(from.hub, from.repo))
   const button = <Button size="small" onClick={() => open(first)} data-testid="catalogue-get">{t('hub.catalogue.from', { hub: hubTitle(first.hub) })}</Button>
-  if (others.length === 0) return button
+  if (others.length === 0) return <>{connect}{button}</>
   return (
-    <Space.Compact>
-      {button}
-      <Dropdown trigger={['click']} menu={{ items: others.map((from) => ({ key: from.hub, label: t('hub.catalogue.from', { hub: hubTitle(from.hub) }), onClick: () => open(from) })) }}>
-        <Button size="small" icon={<DownOutlined />} aria-label={t('hub.hubs')} />
-      </Dropdown>
-    </Space.Compact>
+    <>
+      {connect}
+      <Space.Compact>
+        {button}
+        <Dropdown trigger={['click']} menu={{ items: others.map((from) => ({ key: from.hub, label: t('hub.catalogue.from', { hub: hubTitle(from.hub) }), onClick: () => open(from) })) }}>
+          <Button size="small" icon={<DownOutlined />} aria-label={t('hub.hubs')} />
+        </Dropdown>
+      </Space.Compact>
+    </>
   )
 }

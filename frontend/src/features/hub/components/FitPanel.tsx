@@ -13,7 +13,7 @@ export function FitPanel({ fit, waiting }: { fit: Fit | null; waiting: boolean }
   return (
     <section className="repo-box" data-testid="repo-fit" data-verdict={device.verdict} aria-busy={waiting}>
       <h3>{t('hub.repo.fit')}</h3>
-      <div className="hubfit-head"><RoomTag tone={tone} /><span className="hub-quiet">{t('hub.fit.on', { device: device.device })}</span></div>
+      <div className="hubfit-head"><RoomTag tone={tone} words={t(`hub.verdict.${device.verdict}`)} /><span className="hub-quiet">{t('hub.fit.on', { device: device.device })}</span></div>
       <div className={`hubfit-bar hubfit-${tone}`} role="img" aria-label={t('hub.fit.bar', { needed: bytes(device.needed_bytes), free: bytes(device.free_bytes), total: bytes(device.total_bytes) })}>
         <span style={{ width: `${Math.min(100, share * 100)}%` }} />
       </div>

@@ -28,7 +28,7 @@ export function GetRepo(props: Props) {
 
 /** A download of other weights of the same repository is not this one. */
 const sameFiles = (download: Download, files: string[] | undefined): boolean =>
-  files === undefined || !download.files || files.every((path) => download.files?.some((file) => file.path === path))
+  files === undefined || files.every((path) => download.files.some((file) => file.path === path))
 
 function isOf(model: Model, repo: Repo): boolean {
   const source = model.source as { kind?: string; hub?: string; repo?: string } | undefined

@@ -1,4 +1,3 @@
-import { LinkOutlined } from '@ant-design/icons'
 import { Alert, Button, Result, Skeleton } from 'antd'
 import { useState } from 'react'
 import { useT } from '@/shared/i18n'
@@ -26,7 +25,7 @@ export function RepoPage({ hub, repo, ...house }: { hub: HubName; repo: string }
   const problemOf = useHubProblem()
   const [revision, setRevision] = useState('')
   const [files, setFiles] = useState<string[] | undefined>(undefined)
-  const asked = useAsked([hub, repo, revision, ...(files ?? [])].join(' '), () => loadRepo(hub, repo, revision || undefined, files))
+  const asked = useAsked([hub, repo, revision, ...(files ?? [])].join(' '), () => loadRepo(hub, repo, revision || undefined, files?.[0]))
   const [last, setLast] = useState<Repo | null>(null)
   if (asked.value && asked.value !== last) setLast(asked.value)
   // Another choice of weights is asked for: what was known stays in sight until the answer comes.
@@ -68,7 +67,6 @@ function Known({ repo, waiting, asked, onRevision, files, onFiles, ...house }: K
           ]} />
           <Abilities words={repo.capabilities} />
           <div className="repo-links">
-            {repo.page && <a href={repo.page} target="_blank" rel="noreferrer noopener"><LinkOutlined /> {t('hub.repo.page', { hub: hubTitle(repo.hub) })}</a>}
             <RevisionForm now={asked} onChange={onRevision} />
           </div>
         </section>

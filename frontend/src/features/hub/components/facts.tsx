@@ -14,9 +14,9 @@ export function Abilities({ words }: { words: string[] }) {
 }
 
 /** Whether there is room, as a sign and a word, never as a colour alone. */
-export function RoomTag({ tone }: { tone: Tone | null }) {
+export function RoomTag({ tone, words }: { tone: Tone | null; words?: string }) {
   const { t } = useT()
-  return <span className={`room-tag room-${tone ?? 'unknown'}`}><span className="room-sign" aria-hidden="true">{tone ? { good: '✓', close: '~', bad: '✕' }[tone] : '?'}</span>{t(`hub.room.${tone ?? 'unknown'}`)}</span>
+  return <span className={`room-tag room-${tone ?? 'unknown'}`}><span className="room-sign" aria-hidden="true">{tone ? { good: '✓', close: '~', bad: '✕' }[tone] : '?'}</span>{words ?? t(`hub.room.${tone ?? 'unknown'}`)}</span>
 }
 
 /** Names and values in two columns; what nobody told is left out. */

@@ -7,7 +7,7 @@ const { downloadOfRepo, ended, shownDownloads, withDownload } = await import('./
 
 const one = (id: string, changes: Partial<Download> = {}): Download => ({
   id, hub: 'modelscope', repo: 'o/n', revision: 'c0ffee', state: 'running', bytes_done: 1, bytes_total: 4, progress: 0.25,
-  speed: 1, seconds_left: 3, error: null, model: { id: `model of ${id}`, name: 'n' }, created: '2026-01-01T00:00:00Z', finished: null, ...changes,
+  speed: 1, seconds_left: 3, files: [], error: null, model: { id: `model of ${id}`, name: 'n' }, created: '2026-01-01T00:00:00Z', finished: null, ...changes,
 })
 
 describe('the downloads', () => {

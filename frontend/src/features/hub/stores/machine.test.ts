@@ -14,12 +14,12 @@ describe('a path on this machine', () => {
 
 describe('the catalogue', () => {
   const entry = (id: string, changes: Partial<Entry> = {}): Entry => ({
-    id, name: id, family: 'qwen3', parameters: 1, size_bytes: 1, context_length: 1, license: null, capabilities: ['tools'], languages: ['en', 'zh'],
-    needed_bytes: 5, modelscope: `m/${id}`, huggingface: `h/${id}`, remote: null, note: null, model: null, ...changes,
+    id, name: id, family: 'qwen3', parameters: 1, size_bytes: 1, context_length: 1, license: 'mit', capabilities: ['tools'], languages: ['en', 'zh'],
+    needed_bytes: 5, modelscope: `m/${id}`, huggingface: `h/${id}`, remote: null, note: '', model: null, ...changes,
   })
 
   it('is filtered by words and by what fits now; what runs elsewhere always fits', () => {
-    const all = [entry('small'), entry('big', { needed_bytes: 50 }), entry('far', { needed_bytes: null, remote: { base_url: 'https://x', model: 'm' } })]
+    const all = [entry('small'), entry('big', { needed_bytes: 50 }), entry('far', { needed_bytes: 999, remote: { base_url: 'https://x', model: 'm' } })]
     expect(shownEntries(all, 'QWEN3 big', null).map((one) => one.id)).toEqual(['big'])
     expect(shownEntries(all, '', { free_bytes: 10, total_bytes: 100 }).map((one) => one.id)).toEqual(['small', 'far'])
   })
