@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/auth/", include("accounts.urls")),
     path("api/", include("models_registry.urls")),
     path("api/", include("conversations.urls")),
+    path("v1/", include("models_registry.openai_api.urls")),
     path("", include("monitoring.urls")),
     # Other names of two routes of the contract, so not in its description.
     re_path(r"^chat/stream/?$", chat.ChatStreamView.as_view(schema=None)),

@@ -36,6 +36,27 @@ def client() -> InferenceClient:
     )
 
 
+def logs() -> dict[str, str]:
+    """By model, the last lines that the process of a failed one wrote; {} when the service is away.
+
+    For code outside the loop. Paths and addresses may stand in them: for administrators only.
+    """
+
+    async def ask() -> State:
+        # A client of its own: its connection belongs to this loop, which ends with the call.
+        service = InferenceClient(settings.HEARTH_INFERENCE, settings.HEARTH_INFERENCE_SECRET or None)
+        try:
+            return await asyncio.wait_for(service.state(), FIRST_WORD)
+        finally:
+            await service.close()
+
+    try:
+        lines = async_to_sync(ask)()["models"]
+    except (InferenceError, TimeoutError):
+        return {}
+    return {line["model"]: line["engine_log"] for line in lines if line.get("engine_log")}
+
+
 def stopped(model_id: str, name: str = "", error: dict[str, str] | None = None) -> State:
     """The state of a model that nothing runs."""
     return {

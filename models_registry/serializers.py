@@ -120,6 +120,10 @@ class ModelUpdateSerializer(StrictSerializer):
     )
 
 
+class ModelDeleteSerializer(StrictSerializer):
+    files = serializers.BooleanField(default=False)
+
+
 class PinSerializer(StrictSerializer):
     pinned = serializers.BooleanField(default=True)
 

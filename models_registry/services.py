@@ -13,10 +13,12 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from config.errors import AppError
+from inference.errors import InferenceError
 from inference.protocol import ModelSpec
 from models_registry import vault
 from models_registry.deadlock import retried
 from models_registry.deployment import settings_check
+from models_registry.downloads.services import files_remove
 from models_registry.jobs import job_enqueue
 from models_registry.models import Job, Model
 from models_registry.sources import invalid, source_check
@@ -32,13 +34,27 @@ ENGINES: dict[str, tuple[str, ...]] = {
 
 
 def model_spec(model: Model) -> ModelSpec:
-    """What the inference process needs to run this model, the remote key in plain text included."""
-    source = dict(model.source)
+    """What the inference process needs to run this model, the remote key in plain text included.
+
+    Raises InferenceError("model_not_found") while the files of a hub's model are not here.
+    """
+    source = _source_here(model)
     if model.secret:
         source["api_key"] = vault.unseal(model.secret)
     return ModelSpec(
         id=model.id, name=model.name, engine=model.engine, source=source, settings=model.settings
     )
+
+
+def _source_here(model: Model) -> dict[str, Any]:
+    """The model service knows no hubs: it gets the folder or file that the hub's files have become."""
+    if model.source.get("kind") != "hub":
+        return dict(model.source)
+    path = model.source.get("path")
+    if not path:
+        message = _("%(name)s has not been downloaded yet.") % {"name": model.name}
+        raise InferenceError("model_not_found", message)
+    return {"kind": "gguf" if path.endswith(".gguf") else "folder", "path": path}
 
 
 def model_build(
@@ -47,15 +63,14 @@ def model_build(
     """A checked model, not stored yet. Raises AppError: "invalid", "not_yet", "invalid_model_folder"."""
     name = name_check(name)
     checked = source_check(source)
-    if engine not in (None, "", checked.engine):
-        raise invalid("engine", _("This source is run by %(engine)s.") % {"engine": checked.engine})
+    engine = engine_check(checked.source, engine) if engine else checked.engine
     return Model(
         name=name,
         family=checked.family,
-        engine=checked.engine,
+        engine=engine,
         source=checked.source,
         secret=vault.seal(checked.secret),
-        settings=settings_check(checked.engine, {} if settings is None else settings),
+        settings=settings_check(engine, {} if settings is None else settings),
         context_length=checked.context_length,
         capabilities=checked.capabilities,
     )
@@ -151,7 +166,7 @@ def engine_check(source: dict[str, Any], engine: str) -> str:
 
 def _settings_known(model: Model) -> dict[str, Any]:
     """What the new engine knows too; a setting of the old one must not stop the model from loading."""
-    kept = {}
+    kept: dict[str, Any] = {}
     for name, value in model.settings.items():
         with suppress(AppError):
             kept |= settings_check(model.engine, {name: value})
@@ -182,10 +197,13 @@ def model_make_default(model: Model) -> None:
 
 
 @retried
-def model_delete(model: Model) -> None:
-    """Forget the model and free its memory. Its files stay where they are."""
+def model_delete(model: Model, *, files: bool = False) -> None:
+    """Forget the model and free its memory. Its files stay where they are; with `files` those go that a
+    download brought and no other model needs."""
     with transaction.atomic():
         job_enqueue(Job.Kind.UNLOAD, model.id)
+        if files:
+            files_remove(model)
         model.delete()
 
 

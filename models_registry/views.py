@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdministrator
-from models_registry import live, selectors, serializers, services
-from models_registry.models import Job, Model
+from models_registry import live, registering, selectors, serializers, services
+from models_registry.downloads import selectors as downloads
+from models_registry.models import Download, Job, Model
 
 
 def _is_administrator(request: Request) -> bool:
@@ -23,9 +24,15 @@ def _bodies(request: Request, models: Iterable[Model]) -> list[dict[str, Any]]:
     rows = list(models)
     live.board.read()
     states = {model.id: live.board.state_of(model.id, model.name) for model in rows}
+    states |= downloads.states_of(states)
     default = selectors.model_default(str(request.user.pk))
+    administrator = _is_administrator(request)
+    under_way = {pk: downloads.download_brief(row) for pk, row in downloads.downloads_of(states).items()}
     around = serializers.Surroundings(
-        administrator=_is_administrator(request), default=default.id if default else ""
+        administrator=administrator,
+        default=default.id if default else "",
+        downloads={pk: brief for pk, brief in under_way.items() if brief is not None},
+        logs=live.logs() if administrator and any(state["error"] for state in states.values()) else {},
     )
     return [serializers.model_body(model, states[model.id], around) for model in rows]
 
@@ -58,7 +65,7 @@ class ModelsView(ReadByAllView):
     def post(self, request: Request) -> Response:
         body = serializers.ModelCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        model = services.model_create(**body.validated_data)
+        model = registering.model_register(**body.validated_data, user=request.user)
         return Response(_body(request, model), status=status.HTTP_201_CREATED)
 
 
@@ -80,10 +87,17 @@ class ModelView(ReadByAllView):
         services.model_update(model, **body.validated_data)
         return Response(_body(request, model))
 
-    @extend_schema(operation_id="models_delete", responses={204: None})
+    @extend_schema(
+        operation_id="models_delete",
+        parameters=[OpenApiParameter("files", bool, description="Take what was downloaded off the disk.")],
+        responses={204: None},
+    )
     def delete(self, request: Request, id: str) -> Response:
-        """Its files stay; its memory is freed."""
-        services.model_delete(selectors.model_get(id))
+        """Its memory is freed. Its files stay unless `files` is true and a download of this house brought
+        them."""
+        query = serializers.ModelDeleteSerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        services.model_delete(selectors.model_get(id), files=query.validated_data["files"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -92,8 +106,11 @@ class LoadView(APIView):
 
     @extend_schema(operation_id="models_load", request=None, responses={202: serializers.JobSerializer})
     def post(self, request: Request, id: str) -> Response:
-        """The worker loads the model; its state follows on the socket."""
-        return _accepted(services.model_load(selectors.model_get(id)))
+        """The worker loads the model; its state follows on the socket. One whose files are not here yet is
+        downloaded instead, and `job` is its download."""
+        model = selectors.model_get(id)
+        download = registering.model_fetch(model)
+        return _accepted(services.model_load(model)) if download is None else _fetching(download)
 
 
 class UnloadView(APIView):
@@ -119,6 +136,11 @@ class PinView(APIView):
         body.is_valid(raise_exception=True)
         services.model_update(model, **body.validated_data)
         return Response(_body(request, model), status=status.HTTP_202_ACCEPTED)
+
+
+def _fetching(download: Download) -> Response:
+    body = {"job": download.id, "model": download.model_id, "state": download.state}
+    return Response(body, status=status.HTTP_202_ACCEPTED)
 
 
 def _accepted(job: Job) -> Response:

@@ -73,9 +73,18 @@ def body(response: Any) -> Any:
         return None
 
 
-def is_error(response: Any) -> bool:
-    """The one shape."""
+def code_of(response: Any) -> str:
+    """The word for programs in an error, ours or OpenAI's."""
     found = body(response)
+    return str((found.get("error") or found)["code"])
+
+
+def is_error(response: Any) -> bool:
+    """The one shape; below /v1/ it is OpenAI's."""
+    found = body(response)
+    if response.request["PATH_INFO"].startswith("/v1/"):
+        inner = found.get("error") if isinstance(found, dict) and set(found) == {"error"} else {}
+        return set(inner) == {"message", "type", "param", "code"} and bool(inner["message"])
     return isinstance(found, dict) and set(found) == {"code", "message", "extra"} and bool(found["message"])
 
 

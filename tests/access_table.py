@@ -108,6 +108,8 @@ SHARED_ROUTES: dict[str, str] = {
     "/api/models/{id}/load/": "models belong to the house; administrators only",
     "/api/models/{id}/unload/": "models belong to the house; administrators only",
     "/api/models/{id}/pin/": "models belong to the house; administrators only",
+    "/api/hubs/{hub}/search/": "a hub is the same for everybody; administrators only",
+    "/api/hubs/{hub}/repo/": "a hub is the same for everybody; administrators only",
     "/api/downloads/{id}/": "downloads belong to the house; administrators only",
     "/api/downloads/{id}/pause/": "downloads belong to the house; administrators only",
     "/api/downloads/{id}/resume/": "downloads belong to the house; administrators only",

@@ -75,7 +75,11 @@ def test_what_is_not_there_is_404(
         ({"name": "x", "source": {"kind": "folder", "path": "/nowhere"}}, "invalid_model_folder", None),
         ({"name": "x", "source": {"kind": "gguf", "path": "/m.gguf"}}, "invalid_model_file", None),
         ({"name": "x", "source": {"kind": "hub", "hub": "modelscope"}}, "invalid", "source"),
-        ({"name": "x", "source": {"kind": "hub", "hub": "no", "repo": "a/b", "path": "/"}}, "invalid", "source"),
+        (
+            {"name": "x", "source": {"kind": "hub", "hub": "no", "repo": "a/b", "path": "/"}},
+            "invalid",
+            "source",
+        ),
         ({"name": "x", "source": {"kind": "echo"}, "engine": "openai"}, "invalid", "engine"),
         ({"name": "x", "source": {"kind": "echo"}, "engine": "magic"}, "invalid", "engine"),
         ({"name": "x", "source": {"kind": "echo"}, "settings": {"magic": 1}}, "invalid", "settings"),

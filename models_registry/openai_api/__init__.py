@@ -1,0 +1,1 @@
+"""`/v1/`: the models of this house for clients that speak OpenAI's API."""
