@@ -105,6 +105,7 @@ SHARED_ROUTES: dict[str, str] = {
     "/static/{path}": "files of the page and of the administration, the same for everybody",
     "/api/models/{id}/": "models belong to the house; those may pick one for whom it is",
     "/v1/models/{model}": "models belong to the house; those may pick one for whom it is",
+    "/api/models/{id}/fit/": "models belong to the house; administrators only",
     "/api/models/{id}/load/": "models belong to the house; administrators only",
     "/api/models/{id}/unload/": "models belong to the house; administrators only",
     "/api/models/{id}/pin/": "models belong to the house; administrators only",
