@@ -116,14 +116,15 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 def _check_no_code(folder: Path) -> None:
     for file in sorted(folder.glob("*.json")):
         is_config = "config" in file.name or file.name in ("special_tokens_map.json", "added_tokens.json")
-        if is_config and _names_code(read_json(file)):
+        if is_config and names_code(read_json(file)):
             raise _brings_code("auto_map")
 
 
-def _names_code(value: Any) -> bool:
+def names_code(value: Any) -> bool:
+    """Whether a configuration, at any depth, asks for code of the repository."""
     if isinstance(value, dict):
-        return "auto_map" in value or any(map(_names_code, value.values()))
-    return isinstance(value, list) and any(map(_names_code, value))
+        return "auto_map" in value or any(map(names_code, value.values()))
+    return isinstance(value, list) and any(map(names_code, value))
 
 
 def _brings_code(what: str) -> Refused:
