@@ -1,7 +1,7 @@
 """The process of one model: it runs the engine and speaks JSON lines with the manager over one socket.
 
 In:   {"op": "generate", "n", "request"} | {"op": "abort", "n"}
-Out:  {"op": "progress", "value"} | {"op": "ready", "info"} | {"op": "failed", "event"}
+Out:  {"op": "progress", "value"} | {"op": "ready", "info"} | {"op": "failed", "event", "log"}
       {"op": "events", "n", "events": [...]}, the last of a generation being {"kind": "end"}
       {"op": "pulse", "stats"} about once a second: the loop is alive, and what the engine does
 The socket is the child's life: when the manager is gone, so is the child.
@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 # The web process goes first where they share a processor.
 _NICE = 5
+_LONGEST_LOG = 4096
 
 
 def main(link: socket.socket, spec: bytes) -> None:
@@ -91,7 +93,8 @@ async def _serve(link: socket.socket, spec: ModelSpec) -> None:
     except Exception as error:
         if not isinstance(error, InferenceError):
             log.exception("loading failed")
-        child.send({"op": "failed", "event": as_failure(error, "load_failed").to_event()})
+        event = as_failure(error, "load_failed").to_event()
+        child.send({"op": "failed", "event": event, "log": traceback.format_exc()[-_LONGEST_LOG:]})
     else:
         _give_back()
         child.engine = engine

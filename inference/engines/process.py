@@ -59,6 +59,7 @@ class ProcessEngine(asyncio.Protocol):
         self._answers: dict[int, _Inbox] = {}
         self._watchdog = Watchdog(spec.settings)
         self._stats: dict[str, Any] = {}  # of the last pulse
+        self._log = ""
         self._oom_kills = oom_kills()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -104,6 +105,10 @@ class ProcessEngine(asyncio.Protocol):
     def stats(self) -> dict[str, Any]:
         pid = self._process.pid if self._process else None
         return {**self._stats, "running": len(self._answers), "pid": pid}
+
+    def log(self) -> str:
+        """Where the load failed, for who runs this house."""
+        return self._log
 
     async def unload(self) -> None:
         self.why = self.why or died()
@@ -174,6 +179,7 @@ class ProcessEngine(asyncio.Protocol):
             if op == "ready":
                 self._ready.set_result(line["info"])
             else:
+                self._log = str(line.get("log") or "")
                 self._ready.set_exception(InferenceError.from_event(line["event"]))
 
     def _watch(self) -> None:

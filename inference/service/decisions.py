@@ -139,6 +139,7 @@ class Decisions:
     def _load(self, model: Deployment, device: str, kv_tokens: int) -> None:
         settings: dict[str, Any] = {}
         model.granted = 0
+        model.predicted = model.plan.total(kv_tokens) if model.plan is not None else 0
         if kv_tokens and model.plan is not None:
             settings["kv_tokens"] = kv_tokens
             model.granted = kv_tokens * model.plan.kv_per_token
@@ -161,7 +162,7 @@ class Decisions:
         assert model.plan is not None
         pinned = sum(other.bytes for other in self._residents(device) if other.pinned)
         tokens = model.plan.tokens(self._budget(model) - pinned)
-        return model.plan.total(tokens), tokens if model.plan.kv_per_token else 0
+        return model.plan.need(tokens), tokens if model.plan.kv_per_token else 0
 
     def _budget(self, model: Deployment) -> int:
         return self.work.budgets.get(model.device or "", 0)
@@ -191,6 +192,8 @@ class Decisions:
     def _make_room(self, model: Deployment, victims: list[str]) -> None:
         for victim in victims:
             self._models[victim].leaving, self._models[victim].yields_to = True, model
+            if self._models[victim] not in model.displaced:
+                model.displaced.append(self._models[victim])
             self._advance(self._models[victim])
         model.evicting = [other.wanted.name for other in self._models.values() if other.yields_to is model]
 
@@ -205,6 +208,7 @@ class Decisions:
         model.revive, model.state = False, State.FAILED
         model.error = InferenceError("out_of_memory", message, extra=extra)
         model.fail_waiting(model.error)
+        self.work.bring_back(model)
 
     # Telling
 

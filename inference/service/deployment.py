@@ -12,6 +12,7 @@ from inference.engines.base import Engine
 from inference.engines.fit import Fit
 from inference.errors import InferenceError
 from inference.protocol import Event, ModelSpec
+from inference.service.pulse import Speed
 from inference.service.queue import FairQueue
 from inference.service.ticket import Ticket
 
@@ -54,10 +55,13 @@ class Deployment:
         self.predicted = 0  # what it was thought to take in all, its KV cache full
         self.measured = 0  # what its process held when it was last looked at
         self.returned: int | None = None  # what came back when it was last unloaded
-        self.tokens_per_second: float | None = None  # of the last seconds, all answers together
+        self.speed = Speed()
+        self.pieces = 0  # of answers so far: stands for tokens where the engine does not count them
+        self.looked_at = 0.0
         # Coming and going
         self.turn = 0  # its place among those that wait to be loaded
         self.evicting: list[str] = []  # names of those that leave for it
+        self.displaced: list[Deployment] = []  # those that left for it, until its load has ended
         self.leaving = False
         self.yields_to: Deployment | None = None  # for whom it leaves
         self.forget = False  # asked to be unloaded: not kept once stopped
@@ -164,6 +168,6 @@ class Deployment:
             "reason": self.info.get("reason"),
             "running": self.running.total(),
             "waiting": len(self.queue) + len(self.later),
-            "tokens_per_second": self.tokens_per_second,
+            "tokens_per_second": self.speed.now,
             "error": {"code": self.error.code, "message": self.error.message} if self.error else None,
         }

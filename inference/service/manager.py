@@ -20,6 +20,7 @@ from inference.service.board import Board
 from inference.service.decisions import Decisions
 from inference.service.deployment import Deployment, State
 from inference.service.memory import Memory
+from inference.service.pulse import Pulse
 from inference.service.ticket import Ticket
 from inference.service.work import Aside, Work
 
@@ -56,6 +57,7 @@ class Manager:
 
         self._decisions = Decisions(self._models, self.board, work, resident_limit)
         self._work = self._decisions.work
+        self._pulse = Pulse(self._work.look_again)
 
     # What callers ask for
 
@@ -74,8 +76,10 @@ class Manager:
             if ticket.error or ticket.engine is None:
                 yield (ticket.error or _stopping()).to_event()
                 return
+            self._pulse.start()
             async with aclosing(answer(ticket.engine, ticket.info, request)) as events:
                 async for event in events:
+                    model.pieces += 1
                     if event["kind"] == "finished":
                         model.failures = 0
                     elif event["kind"] == "failed" and model.forget:
@@ -174,6 +178,7 @@ class Manager:
     async def close(self) -> None:
         """End everything at once: running and waiting answers fail, children end."""
         self._decisions.close()
+        self._pulse.stop()
         models = list(self._models.values())
         self._models.clear()
         for model in models:

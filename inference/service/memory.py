@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from inference import gguf_header, model_folder
+from inference.bounded import Refused
 from inference.engines import fit
 from inference.errors import InferenceError
 from inference.protocol import ModelSpec
@@ -70,17 +72,19 @@ class Memory:
         return int(psutil.virtual_memory().total) if device == "cpu" else int(_gpu(device).total)
 
     def foresee(self, spec: ModelSpec, device: str, facts: Mapping[str, Any] | None = None) -> fit.Fit:
-        """What the model would take there, from its folder or from `facts`. Raises model_not_found."""
+        """What the model would take there, from its files or from `facts`; files that are damaged give too
+        small a figure. Raises InferenceError("model_not_found", "invalid_request")."""
         if spec.engine == "echo":
             return fit.Fit(int(spec.settings.get("memory_bytes") or 0), 0, 0, 0, 0)
-        return fit.read(Path(str(spec.source.get("path", ""))), spec.settings, device)
+        known = fit.Facts.given(facts) if facts is not None else fit.Facts.of(spec.source)
+        return fit.foresee(known, spec.settings, device, spec.engine)
 
     def plan(self, spec: ModelSpec, device: str) -> fit.Fit | None:
-        """None for a model that is larger than any card and may lie on several: it is not counted.
-        Raises InferenceError("model_not_found")."""
-        if spec.engine == "echo":
-            return fit.Fit(int(spec.settings["memory_bytes"]), 0, 0, 0, 0)
-        plan = fit.read(Path(str(spec.source.get("path", ""))), spec.settings, device)
+        """What a load will take. None for a model that is larger than any card and may lie on several: it is
+        not counted. Files that no load can succeed with are found out here, before anybody leaves for it.
+        Raises InferenceError("model_not_found", "load_failed")."""
+        plan = self.foresee(spec, device)
+        _check_files(spec)
         if device == "cpu" or _asked(spec) not in ("auto", "cuda") or len(_gpus()) < 2:
             return plan
         largest = max(int(_gpu(f"cuda:{index}").total) for index in range(len(_gpus())))
@@ -120,6 +124,21 @@ class Memory:
                     return False
         # The end of a process gives back the machine's memory; a GPU's driver may come a little later.
         return device == "cpu" or self.free(device) >= before + held // 2
+
+
+def _check_files(spec: ModelSpec) -> None:
+    if not spec.source.get("path"):
+        return
+    path = Path(str(spec.source.get("path", "")))
+    try:
+        if path.is_dir():
+            model_folder.inspect(path)
+        elif path.is_file():
+            gguf_header.read_header(path)
+    except Refused as error:
+        raise InferenceError("load_failed", str(error)) from error
+    except OSError as error:
+        raise InferenceError("load_failed", f"{path.name} cannot be read.") from error
 
 
 def _asked(spec: ModelSpec) -> str:

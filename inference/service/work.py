@@ -16,6 +16,7 @@ from inference.protocol import ModelSpec
 from inference.service.board import Board
 from inference.service.deployment import Deployment, State
 from inference.service.memory import Memory
+from inference.service.pulse import MEMORY_EVERY
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ _BACK_LIMIT = 10.0
 #: A model that dies so often without an answer in between, or this long a life, is not loaded again unasked.
 _MOST_FAILURES = 5
 _STABLE_AFTER = 60.0
+_LONGEST_LOG = 4096
 
 
 class Work:
@@ -117,7 +119,7 @@ class Work:
     def load(self, model: Deployment, settings: dict[str, Any]) -> None:
         """`settings`: what was decided about the model, over its own ones."""
         model.spec, model.evicting, model.error, model.forget = model.wanted, [], None, False
-        model.state, model.progress = State.LOADING, 0.0
+        model.state, model.progress, model.returned = State.LOADING, 0.0, None
         spec = replace(model.spec, settings={**model.spec.settings, **settings})
         model.task = self._run(self._load(model, spec))
 
@@ -150,15 +152,24 @@ class Work:
         if error is None and engine is not None:
             self._loaded(model, engine)
             return
+        model.log = _log_of(engine)
         await self._put_away(model, engine)
         model.task = None
         model.failures += 1
         self._broken(model, error or InferenceError("load_failed", "There is no engine."))
+        self.bring_back(model)
         self._decide()
+
+    def bring_back(self, model: Deployment) -> None:
+        """Those that left for a load that failed serve again, where there is room: what worked goes on."""
+        for other in model.displaced:
+            if other.state is State.STOPPED and not other.forget and not model.is_asked_for:
+                other.revive = True
+        model.displaced = []
 
     def _loaded(self, model: Deployment, engine: Engine) -> None:
         now = asyncio.get_running_loop().time()
-        model.task, model.revive = None, False
+        model.task, model.revive, model.displaced, model.log = None, False, [], ""
         model.state, model.progress = State.READY, None
         model.last_used = model.ready_since = now
         if model.device is not None:
@@ -179,8 +190,35 @@ class Work:
         if model.device == "cpu" and pid and model.spec.engine != "echo":  # which only pretends
             used = await self._aside(self._memory.used, pid)
             if used and model.engine is engine:
-                model.held = model.granted + int(used)
+                model.held, model.measured = model.granted + int(used), int(used)
                 self._decide()
+
+    # Looking again
+
+    def look_again(self) -> bool:
+        """The speed of each model that runs, and now and then its memory. Whether any runs."""
+        now = asyncio.get_running_loop().time()
+        busy = False
+        for model in self._models.values():
+            engine = model.engine
+            if engine is None or (not model.running and model.speed.now is None):
+                continue
+            busy = busy or bool(model.running)
+            count = engine.stats().get("tokens")
+            model.speed.look(now, model.pieces if count is None else int(count), bool(model.running))
+            if model.device == "cpu" and now - model.looked_at >= MEMORY_EVERY:
+                model.looked_at = now
+                self._run(self._remeasure(model, engine))
+            self._board.publish(model.line())
+        return busy
+
+    async def _remeasure(self, model: Deployment, engine: Engine) -> None:
+        """Its KV cache fills with use. What it is counted with stays: that was in it from the begin."""
+        pid = engine.stats().get("pid")
+        used = await self._aside(self._memory.used, pid) if pid and model.spec.engine != "echo" else None
+        if used and model.engine is engine:
+            model.measured = int(used)
+            self._board.publish(model.line())
 
     # Stopping
 
@@ -212,14 +250,20 @@ class Work:
         loop = asyncio.get_running_loop()
         pid = engine.stats().get("pid")
         before = await self._aside(self._memory.free, device)
+        used = await self._aside(self._memory.used, pid) if pid else None
         await engine.unload()
         end = loop.time() + _BACK_LIMIT
         while not await self._aside(self._memory.is_back, device, pid, before, model.held):
             if loop.time() > end:
                 log.warning("the memory of %s is not back after %s s", model.spec.name, _BACK_LIMIT)
+                model.returned = 0
                 break
             await asyncio.sleep(_LOOK_EVERY)
-        model.engine, model.held = None, 0
+        else:
+            # Of the machine's memory, what the process held: what is free moves with everything else there.
+            back = used if device == "cpu" else await self._aside(self._memory.free, device) - before
+            model.returned = max(0, int(back)) if back is not None else None
+        model.engine, model.held, model.measured, model.predicted = None, 0, 0, 0
         await self.look(device)
 
     # Faults
@@ -230,6 +274,7 @@ class Work:
             return  # it was told to end
         # From now on nobody is sent to it, while what is left of it is put away.
         model.state, model.task = State.DRAINING, asyncio.current_task()
+        model.log = _log_of(engine)
         died = life.why or InferenceError("engine_died", "The model's process ended.", True)
         log.warning("%s: %s", model.spec.name, died)
         await self._put_away(model, engine)
@@ -261,3 +306,9 @@ class Work:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _log_of(engine: Engine | None) -> str:
+    """The last lines that the engine's process wrote, where it tells."""
+    tell = getattr(engine, "log", None)
+    return str(tell())[-_LONGEST_LOG:] if callable(tell) else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,20 @@ TENSORS: dict[str, Any] = {
     "model.norm.weight": {"dtype": "BF16", "shape": [8]},
 }
 
+#: up_proj in int8: a byte a number, one place of eight twice, and 20 bytes a row.
+INT8 = 256 + 32 + 20 * 32
+
 
 def make(folder: Path, config: dict[str, Any], tensors: dict[str, Any] = TENSORS) -> Path:
-    """A folder whose weights are a header only: nothing else of them is read."""
-    header = json.dumps({"__metadata__": {"format": "pt"}, **tensors}).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    """A whole folder, all of its numbers zero."""
+    width, at, header = {"BF16": 2, "F16": 2, "F32": 4, "I32": 4}, 0, {}
+    for name, tensor in tensors.items():
+        end = at + prod(tensor["shape"]) * width[tensor["dtype"]]
+        header[name], at = {**tensor, "data_offsets": [at, end]}, end
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    file = folder / "model.safetensors"
+    file.write_bytes(struct.pack("<Q", len(text)) + text)
+    os.truncate(file, file.stat().st_size + at)  # takes no room on the disk
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -56,11 +67,14 @@ def test_bytes_of_a_token(config: dict[str, Any], expected: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "device", "tied", "expected"),
     [
-        ({}, "cpu", True, (2 * 800 + 256 + 8) * 4),
+        ({}, "cpu", True, 800 * 2 + (800 + 256 + 8) * 4),
         ({"dtype": "bfloat16"}, "cpu", False, (800 + 256 + 8) * 2),
         ({}, "cuda:0", True, (800 + 256 + 8) * 2),
-        ({"dtype": "int8"}, "cpu", False, 800 * 4 + (256 + 4 * 32) + 8 * 4),
-        ({"dtype": "int8"}, "cpu", True, 800 * 4 + (800 + 4 * 100) + (256 + 4 * 32) + 8 * 4),
+        ({"dtype": "bfloat16"}, "cpu", True, (2 * 800 + 256 + 8) * 2),
+        ({"dtype": "float16"}, "cpu", True, (800 + 256 + 8) * 2),
+        ({"dtype": "int8"}, "cpu", False, 800 * 2 + INT8 + 8 * 4),
+        ({"dtype": "int8"}, "cpu", True, 800 * 2 + (800 + 100 + 20 * 100) + INT8 + 8 * 4),
+        ({"dtype": "int8"}, "cuda:0", False, (800 + 256 + 8) * 4),
     ],
 )
 def test_bytes_of_the_weights(tmp_path: Path, settings: Any, device: str, tied: bool, expected: int) -> None:

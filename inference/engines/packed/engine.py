@@ -90,6 +90,7 @@ class PackedEngine:
             "running": scheduler.running,
             "waiting": scheduler.waiting + len(self._arrived),
             "steps": self._loop.steps,
+            "tokens": self._loop.tokens,
             "step_seconds": time.monotonic() - self._step_began if self._step_began else 0.0,
             "preempted": scheduler.preempted,
             "kv_tokens": self._cache.size,

@@ -22,7 +22,7 @@ class EngineLoop:
     """Only one thread may call it. `spell` gives the text of a token id, for logprobs."""
 
     def __init__(self, scheduler: Scheduler, runner: ModelRunner, spell: Callable[[int], str]) -> None:
-        self.scheduler, self.steps = scheduler, 0
+        self.scheduler, self.steps, self.tokens = scheduler, 0, 0
         self._runner, self._spell = runner, spell
 
     def step(self) -> None:
@@ -88,3 +88,4 @@ class EngineLoop:
             if choice.error is not None:
                 self.scheduler.poisoned(sequence)
             sequence.take(choice, self._spell)
+        self.tokens += len(sequences)
