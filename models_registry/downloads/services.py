@@ -15,6 +15,7 @@ from config.errors import AppError
 from models_registry import hubs
 from models_registry.deadlock import retried
 from models_registry.downloads import clean, leases, places, storage, words
+from models_registry.downloads.code import code_check
 from models_registry.downloads.failure import Failure, Wanted
 from models_registry.downloads.run import files_of, place_of, promised_bytes
 from models_registry.hubs.base import HubFile, RepoInfo
@@ -45,11 +46,13 @@ def download_request(
     model needs. Raises AppError: the hub's (see `hubs.base`), "unsafe_repository", "disk_full" (507),
     "invalid", "name_taken" (409), and what of the list cannot be checked ("unverifiable", "unsafe_path").
     """
-    info = hubs.get(hub).info(repo, revision)
+    at = hubs.get(hub)
+    info = at.info(repo, revision)
     choice = wanted_files(info, list(files) if files else None)
     if choice.refused is not None:
         raise choice.refused
     wanted = _wanted(choice.files)
+    code_check(at, info, choice.files)
     key = places.key_of(hub, info.repo, info.revision, wanted)
     found = _again(key) or _create(info, wanted, key, user, name)
     if wake and found.state == State.QUEUED:

@@ -203,13 +203,19 @@ def test_what_failed_is_told_and_goes_on(make_repo: Callable[..., Path], hub: Fa
     assert (fresh(download).state, fresh(download).error) == ("done", None)
 
 
-def test_a_folder_that_cannot_be_a_model_fails_in_words(make_repo: Callable[..., Path]) -> None:
+def test_a_repository_that_asks_for_its_code_is_not_begun(
+    make_repo: Callable[..., Path], hub: FakeHub
+) -> None:
     make_repo(auto_map={"AutoModel": "modeling.M"})
-    try:
-        download = ask()
-    except AppError as refused:
-        assert refused.code == "unsafe_repository"
-        return
+    with pytest.raises(AppError) as caught:
+        ask()
+    assert caught.value.code == "unsafe_repository" and "auto_map" in caught.value.message
+    assert not Model.objects.exists() and not hub.asked_for("/cdn/")
+
+
+def test_a_folder_that_cannot_be_a_model_fails_in_words(make_repo: Callable[..., Path]) -> None:
+    (make_repo() / "special_tokens_map.json").write_text('{"x": {"auto_map": {}}}')
+    download = ask()
     assert download_run(download.pk)
     error = fresh(download).error
     assert error is not None and error["code"] == "invalid_model_folder" and "auto_map" in error["message"]
