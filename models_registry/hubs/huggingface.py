@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from config.errors import AppError
 from models_registry.hubs import failures, limits, naming, ranges
 from models_registry.hubs.base import HubFile, RepoInfo, SearchHit
 from models_registry.hubs.calls import left, within
@@ -74,7 +75,7 @@ class HuggingFace:
         import requests
         from huggingface_hub import errors
 
-        if isinstance(error, failures.AppError):
+        if isinstance(error, AppError):
             return error
         if isinstance(error, errors.GatedRepoError):
             return failures.gated(self.title, repo)

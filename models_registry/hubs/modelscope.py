@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from config.errors import AppError
 from models_registry.hubs import failures, limits, naming, ranges
 from models_registry.hubs.base import HubFile, RepoInfo, SearchHit
 from models_registry.hubs.calls import left, within
@@ -97,7 +98,7 @@ class ModelScope:
         import requests
         from modelscope_hub import errors
 
-        if isinstance(error, failures.AppError):
+        if isinstance(error, AppError):
             return error
         if isinstance(error, errors.NotExistError):
             return failures.not_found(self.title, repo)
