@@ -19,4 +19,4 @@ MOST_CALLS = 16
 #: Files whose headers are read to tell the fit, how many at a time, and seconds for all of them.
 MOST_HEADERS = 400
 HEADERS_AT_ONCE = 6
-FACTS = 40.0
+FACTS = 30.0
