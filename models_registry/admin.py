@@ -1,37 +1,31 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.widgets import (
-    UnfoldAdminPasswordWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
-    UnfoldBooleanSwitchWidget,
-)
 
 from config.errors import AppError
-from models_registry import live, services
-from models_registry.deployment import settings_check
-from models_registry.models import Job, Model
+from models_registry import live, registering, services
+from models_registry.admin_forms import FIELDS, ModelAddForm, ModelChangeForm
+from models_registry.admin_work import DownloadAdmin, JobAdmin
+from models_registry.downloads import selectors as downloads
+from models_registry.fit import amount, fit_ask
+from models_registry.models import Model
 
-KINDS = [
-    ("folder", _("Folder on this server")),
-    ("remote", _("Remote endpoint (OpenAI style)")),
-    ("echo", _("Echo (for tests)")),
-]
+__all__ = ["DownloadAdmin", "JobAdmin", "RegisteredModelAdmin"]
+
 #: Unfold shows a state that is not named here without its words.
 COLOURS = {
+    "absent": "default",
+    "downloading": "info",
     "stopped": "default",
     "queued": "info",
     "loading": "info",
@@ -39,78 +33,6 @@ COLOURS = {
     "draining": "warning",
     "failed": "danger",
 }
-#: Which of the form's fields make the source of which kind.
-FIELDS = {
-    "folder": ["path"],
-    "remote": ["base_url", "remote_model", "api_key", "continues"],
-    "echo": ["script"],
-}
-
-
-class ModelAddForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The source as fields; the services check it, and their refusal stands at the field."""
-
-    kind = forms.ChoiceField(label=_("kind"), choices=KINDS, widget=UnfoldAdminSelectWidget)
-    path = forms.CharField(
-        label=_("folder"), required=False, widget=UnfoldAdminTextInputWidget, help_text=_("Full path.")
-    )
-    base_url = forms.CharField(label=_("address"), required=False, widget=UnfoldAdminTextInputWidget)
-    remote_model = forms.CharField(
-        label=_("model's name there"), required=False, widget=UnfoldAdminTextInputWidget
-    )
-    api_key = forms.CharField(
-        label=_("API key"), required=False, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"})
-    )
-    continues = forms.BooleanField(
-        label=_("goes on from a begun answer"), required=False, widget=UnfoldBooleanSwitchWidget
-    )
-    script = forms.JSONField(
-        label=_("script"), required=False, initial=dict, widget=UnfoldAdminTextareaWidget
-    )
-
-    class Meta:
-        model = Model
-        fields = ["name", "settings"]
-
-    def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.errors:
-            return data
-        kind = data["kind"]
-        given = {name.removeprefix("remote_"): data.get(name) for name in FIELDS[kind]}
-        source = {"kind": kind} | {name: value for name, value in given.items() if value}
-        with _refusals_at(self):
-            self.built = services.model_build(
-                name=data["name"], source=source, settings=data.get("settings") or {}
-            )
-        return data
-
-    def save(self, commit: bool = True) -> Model:
-        self.instance = self.built
-        return cast(Model, super().save(commit=False))
-
-
-class ModelChangeForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = Model
-        fields = ["name", "enabled", "settings"]
-
-    def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or self.cleaned_data
-        with _refusals_at(self):
-            settings_check(self.instance.engine, data.get("settings") or {})
-        return data
-
-
-@contextmanager
-def _refusals_at(form: forms.ModelForm[Model]) -> Iterator[None]:
-    """A refusal of the services stands at the field that it is about, where there is one."""
-    try:
-        yield
-    except AppError as error:
-        fields = error.extra.get("fields") or {}
-        at = next((name for name in fields if name in form.fields), None)
-        form.add_error(at, fields[at] if at else error.message)
 
 
 @admin.register(Model)
@@ -118,37 +40,48 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = [
         "name",
         "live_state",
-        "family",
         "engine",
         "context_length",
+        "memory",
+        "requests",
+        "speed",
         "default_mark",
         "pinned",
         "enabled",
+        "for_everyone",
         "reason",
     ]
-    list_filter = ["engine", "enabled"]
+    list_filter = ["engine", "enabled", "for_everyone"]
+    filter_horizontal = ["users"]
     search_fields = ["name", "family"]
     actions = ["load", "unload", "pin", "unpin", "make_default"]
     # The form shows what belongs to the chosen kind.
     conditional_fields = {name: f"kind == '{kind}'" for kind, names in FIELDS.items() for name in names}
     readonly_fields = [
         "id",
-        "engine",
         "source",
         "family",
         "context_length",
         "capabilities",
         "state_now",
+        "memory",
+        "requests",
+        "speed",
+        "fit",
         "reason",
+        "log",
     ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["form"] = ModelChangeForm if obj else ModelAddForm
+        # A form of its own for each request: it knows who adds.
+        known = {} if obj else {"user": request.user}
+        kwargs["form"] = type("Form", (ModelChangeForm if obj else ModelAddForm,), known)
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if obj:
-            return ["name", "enabled", "settings", *self.readonly_fields]
+            editable = ["name", "engine", "enabled", "for_everyone", "users", "settings"]
+            return [*editable, *self.readonly_fields]
         return ["name", "kind", *(name for names in FIELDS.values() for name in names), "settings"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -160,9 +93,11 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         if not change:
-            services.model_add(obj)
+            if obj._state.adding:  # a hub's is there since its download is
+                services.model_add(obj)
             return
-        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        # `users` is saved by the form, as every list of that kind.
+        changes = {name: form.cleaned_data[name] for name in form.changed_data if name != "users"}
         if "settings" in changes:
             changes["settings"] = changes["settings"] or {}
         services.model_update(obj, **changes)
@@ -176,18 +111,54 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
 
     @display(description=_("state"), label=COLOURS)  # type: ignore[untyped-decorator]
     def live_state(self, model: Model) -> tuple[str, str]:
-        state = live.board.state_of(model.id)
+        state = _state(model)
         return state["state"], _state_text(state)
 
     @display(description=_("state"))  # type: ignore[untyped-decorator]
     def state_now(self, model: Model) -> str:
         """In words only: a page of one model shows no labels."""
-        return _state_text(live.board.state_of(model.id))
+        return _state_text(_state(model))
 
     @display(description=_("reason"))  # type: ignore[untyped-decorator]
     def reason(self, model: Model) -> str:
-        error = live.board.state_of(model.id)["error"]
+        error = _state(model)["error"]
         return gettext(error["message"]) if error else ""
+
+    @display(description=_("memory"))  # type: ignore[untyped-decorator]
+    def memory(self, model: Model) -> str:
+        state = _state(model)
+        told = [
+            (_("predicted %(amount)s"), state.get("predicted_bytes")),
+            (_("measured %(amount)s"), state.get("measured_bytes") or state.get("memory_bytes")),
+            (_("came back %(amount)s"), state.get("returned_bytes")),
+        ]
+        return ", ".join(str(words) % {"amount": amount(count)} for words, count in told if count)
+
+    @display(description=_("requests"))  # type: ignore[untyped-decorator]
+    def requests(self, model: Model) -> str:
+        state = _state(model)
+        counts = {"running": state["running"], "waiting": state["waiting"]}
+        return gettext("%(running)d running, %(waiting)d waiting") % counts if any(counts.values()) else ""
+
+    @display(description=_("tokens/s"))  # type: ignore[untyped-decorator]
+    def speed(self, model: Model) -> str:
+        speed = _state(model).get("tokens_per_second")
+        return "" if speed is None else f"{speed:.1f}"
+
+    @display(description=_("fit"))  # type: ignore[untyped-decorator]
+    def fit(self, model: Model) -> str:
+        """Whether it would go into the memory that is free now."""
+        if model.source.get("kind") == "hub" and not model.source.get("path"):
+            return gettext("Known once its files are here.")
+        try:
+            return str(fit_ask(services.model_spec(model))["sentence"])
+        except AppError as error:
+            return error.message
+
+    @display(description=_("log"))  # type: ignore[untyped-decorator]
+    def log(self, model: Model) -> str | SafeString:
+        text = live.logs().get(model.id) if _state(model)["error"] else None
+        return format_html("<pre>{}</pre>", text) if text else ""
 
     @display(description=_("default"), boolean=True)  # type: ignore[untyped-decorator]
     def default_mark(self, model: Model) -> bool:
@@ -195,8 +166,14 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.action(description=_("Load"), permissions=["change"])
     def load(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        """One whose files are not here is downloaded."""
         for model in queryset:
-            services.model_load(model)
+            try:
+                if registering.model_fetch(model) is None:
+                    services.model_load(model)
+            except AppError as error:
+                self.message_user(request, error.message, messages.ERROR)
+                return
         self.message_user(request, _("The worker loads what you chose."), messages.SUCCESS)
 
     @admin.action(description=_("Unload"), permissions=["change"])
@@ -232,9 +209,18 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
         self.message_user(request, text, messages.SUCCESS)
 
 
+def _state(model: Model) -> live.State:
+    """As the API tells it: what a model does, or how far its files are."""
+    if model.source.get("kind") == "hub" and not model.source.get("path"):
+        return downloads.state_of(model.id, model.name, downloads.download_of(model.id))
+    return live.board.state_of(model.id, model.name)
+
+
 def _state_text(state: live.State) -> str:
     """The state in words, with the progress while there is one."""
     words = {
+        "absent": _("not here"),
+        "downloading": _("downloading"),
         "stopped": pgettext("model", "stopped"),
         "queued": _("queued"),
         "loading": _("loading"),
@@ -244,27 +230,3 @@ def _state_text(state: live.State) -> str:
     }
     text = str(words.get(state["state"], state["state"]))
     return f"{text} {state['progress']:.0%}" if state["progress"] is not None else text
-
-
-@admin.register(Job)
-class JobAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["created", "kind", "model_name", "state", "progress", "error", "finished"]
-    list_filter = ["kind", "state"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        names = Model.objects.filter(pk=OuterRef("model_id")).values("name")
-        return cast("QuerySet[Job]", super().get_queryset(request).annotate(name=Subquery(names)))
-
-    @display(description=_("model"))  # type: ignore[untyped-decorator]
-    def model_name(self, job: Any) -> str:
-        """The id of one that is deleted."""
-        return str(job.name or job.model_id)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

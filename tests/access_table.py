@@ -17,6 +17,8 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/login"): "open",
     ("GET", "/register"): "open",
     ("GET", "/models"): "open",
+    ("GET", "/models/add"): "open",
+    ("GET", "/models/add/{hub}/{owner}/{name}"): "open",
     ("GET", "/c/{conversation_id}"): "open",
     ("GET", "/docs"): "open",
     ("GET", "/healthz"): "open",
@@ -58,6 +60,7 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("POST", "/api/models/"): "administrator",
     ("PATCH", "/api/models/{id}/"): "administrator",
     ("DELETE", "/api/models/{id}/"): "administrator",
+    ("GET", "/api/models/{id}/fit/"): "administrator",
     ("POST", "/api/models/{id}/load/"): "administrator",
     ("POST", "/api/models/{id}/unload/"): "administrator",
     ("POST", "/api/models/{id}/pin/"): "administrator",
@@ -102,9 +105,11 @@ OWNED_FIELDS = ("conversation", "message", "turn")
 #: Parameters of paths that need no owner, and why.
 SHARED_ROUTES: dict[str, str] = {
     "/c/{conversation_id}": "the page is the same for everybody; it asks the API, which checks",
+    "/models/add/{hub}/{owner}/{name}": "the page is the same for everybody; it asks the API, which checks",
     "/static/{path}": "files of the page and of the administration, the same for everybody",
     "/api/models/{id}/": "models belong to the house; those may pick one for whom it is",
     "/v1/models/{model}": "models belong to the house; those may pick one for whom it is",
+    "/api/models/{id}/fit/": "models belong to the house; administrators only",
     "/api/models/{id}/fit/": "models belong to the house; administrators only",
     "/api/models/{id}/load/": "models belong to the house; administrators only",
     "/api/models/{id}/unload/": "models belong to the house; administrators only",

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from models_registry import services
-from models_registry.models import Job, Model
+from models_registry.models import Download, Job, Model
 from models_registry.tests.fake_inference import FakeInference
 
 LIST = "admin:models_registry_model_changelist"
@@ -117,9 +117,9 @@ def test_a_refusal_stands_on_the_form(page: Client, echo: Model, body: dict[str,
 def test_changes_and_deletion_go_through_the_services(page: Client, echo: Model) -> None:
     url = reverse("admin:models_registry_model_change", args=[echo.pk])
     assert page.get(url).status_code == 200
-    bad = page.post(url, {"name": "New", "settings": '{"slots": 0}', "enabled": "on"})
+    bad = page.post(url, {"name": "New", "engine": "echo", "settings": '{"slots": 0}', "enabled": "on"})
     assert "out of range" in bad.content.decode()
-    assert page.post(url, {"name": "New", "settings": '{"slots": 2}'}).status_code == 302
+    assert page.post(url, {"name": "New", "engine": "echo", "settings": '{"slots": 2}'}).status_code == 302
     echo.refresh_from_db()
     # Switched off, so it is no longer the default.
     assert (echo.name, echo.settings, echo.enabled, echo.is_default) == ("New", {"slots": 2}, False, None)
@@ -131,3 +131,57 @@ def test_changes_and_deletion_go_through_the_services(page: Client, echo: Model)
 def test_the_jobs_are_shown(page: Client, echo: Model) -> None:
     services.model_load(echo)
     assert page.get(reverse("admin:models_registry_job_changelist")).status_code == 200
+
+
+def test_the_list_shows_memory_requests_and_speed(
+    page: Client, echo: Model, inference: FakeInference
+) -> None:
+    line = {"predicted_bytes": 2_000_000_000, "measured_bytes": 2_100_000_000, "tokens_per_second": 41.5}
+    inference.say(echo.id, "ready", running=2, waiting=1, **line)
+    text = page.get(reverse(LIST)).content.decode()
+    for told in ("predicted 2.0 GB", "measured 2.1 GB", "2 running, 1 waiting", "41.5"):
+        assert told in text, told
+
+
+def test_who_may_use_a_model_is_chosen_by_name(page: Client, echo: Model) -> None:
+    anna = User.objects.create(username="anna")
+    url = reverse("admin:models_registry_model_change", args=[echo.pk])
+    body = {"name": "Echo", "engine": "echo", "enabled": "on", "settings": "{}", "users": [anna.pk]}
+    assert page.post(url, body).status_code == 302
+    echo.refresh_from_db()
+    assert not echo.for_everyone and list(echo.users.all()) == [anna]
+
+
+def test_an_engine_that_cannot_run_the_source_is_refused(page: Client, echo: Model) -> None:
+    url = reverse("admin:models_registry_model_change", args=[echo.pk])
+    body = {"name": "Echo", "engine": "vllm", "settings": "{}"}
+    assert "This source is run by echo." in page.post(url, body).content.decode()
+
+
+def _download(**values: Any) -> Download:
+    usual = {"hub": "modelscope", "repo": "house/small", "revision": "c0ffee", "model_id": "0" * 32}
+    return Download.objects.create(**usual | values)
+
+
+def test_downloads_are_listed_and_steered(page: Client) -> None:
+    download = _download(state="running", bytes_done=500_000_000, bytes_total=2_000_000_000, speed=5e7)
+    url = reverse("admin:models_registry_download_changelist")
+    text = page.get(url).content.decode()
+    for told in ("house/small", "500 MB / 2.0 GB (25%)", "50 MB/s", "30"):
+        assert told in text, told
+    for action, state in (("pause", "paused"), ("resume", "queued"), ("cancel", "cancelled")):
+        page.post(url, {"action": action, "_selected_action": [download.pk]})
+        download.refresh_from_db()
+        assert download.state == state
+    page.post(url, {"action": "resume", "_selected_action": [download.pk]}, follow=True)
+    download.refresh_from_db()
+    assert download.state == "cancelled"
+
+
+def test_a_failed_download_tells_why_and_is_tried_again(page: Client) -> None:
+    download = _download(state="failed", error={"code": "disk_full", "message": "no room"})
+    url = reverse("admin:models_registry_download_changelist")
+    assert page.get(url).status_code == 200
+    page.post(url, {"action": "retry", "_selected_action": [download.pk]})
+    download.refresh_from_db()
+    assert download.state == "queued"
