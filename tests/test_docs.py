@@ -15,7 +15,7 @@ from tests.docs_facts import ROOT, WEB, error_codes, trees, variables
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-TEST_ONLY = {"HEARTH_TEST_MODEL", "HEARTH_CHROMIUM"}
+TEST_ONLY = {"HEARTH_TEST_MODEL", "HEARTH_CHROMIUM", "HEARTH_PEERS"}
 
 
 def rows(page: Path, head: str) -> dict[str, list[str]]:

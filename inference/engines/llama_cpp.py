@@ -3,6 +3,7 @@ binary, named in HEARTH_LLAMA_SERVER or found on the PATH."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ _MARKERS = (
     "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>",
     "<｜tool▁calls▁end｜>",
 )  # fmt: skip
-_REMEDY = "Install llama.cpp, or build its llama-server."
+_REMEDY = "Install llama.cpp, or build its llama-server, and name it in HEARTH_LLAMA_SERVER."
 
 
 class LlamaCppEngine(ServerEngine):
@@ -47,7 +48,7 @@ class LlamaCppEngine(ServerEngine):
         self._file = Path(str(spec.source.get("path", "")))
 
     def command(self, socket: Path) -> list[str]:
-        binary = program("HEARTH_LLAMA_SERVER", "llama-server", _REMEDY)
+        binary = program(os.environ.get("HEARTH_LLAMA_SERVER"), "llama-server", _REMEDY)
         try:
             head = gguf_header.read_header(self._file, keep=frozenset((_WORDS, _KINDS)))
         except Refused as error:

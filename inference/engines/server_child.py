@@ -4,7 +4,6 @@ asked whether it is well, spoken to in completions, and ended with all that it h
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
 import shutil
@@ -277,13 +276,13 @@ class ServerEngine(ABC):
         return InferenceError("load_failed", f"{self.title} ended: {told[-1][:300]}")
 
 
-def program(variable: str, name: str, remedy: str) -> list[str]:
-    """The command of a server: what the environment's `variable` names, else `name` on the PATH. Raises
-    InferenceError("load_failed") with the `remedy`."""
-    command = shlex.split(os.environ.get(variable, "")) or [name]
+def program(named: str | None, name: str, remedy: str) -> list[str]:
+    """The command of a server: what an administrator `named` in the environment, else `name` on the PATH.
+    Raises InferenceError("load_failed") with the `remedy`."""
+    command = shlex.split(named or "") or [name]
     found = shutil.which(command[0])
     if found is None:
-        message = f"There is no program {command[0]} for the model service. {remedy} Name it in {variable}."
+        message = f"There is no program {command[0]} for the model service. {remedy}"
         raise InferenceError("load_failed", message)
     return [found, *command[1:]]
 

@@ -6,6 +6,7 @@ Written from its documentation and run against a scripted server only: the real 
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import socket as sockets
@@ -23,7 +24,7 @@ from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 from inference.server_flags import flags_of
 
-_REMEDY = "Install SGLang in an environment of its own."
+_REMEDY = "Install SGLang in an environment of its own, and name its program in HEARTH_SGLANG."
 
 
 class SglangEngine(ServerEngine):
@@ -48,7 +49,7 @@ class SglangEngine(ServerEngine):
         self._key = secrets.token_urlsafe(32)
 
     def command(self, socket: Path) -> list[str]:
-        binary = program("HEARTH_SGLANG", "sglang", _REMEDY)
+        binary = program(os.environ.get("HEARTH_SGLANG"), "sglang", _REMEDY)
         if not (self._model / "config.json").is_file():
             raise InferenceError("load_failed", f"{self._model} is no model folder: it has no config.json.")
         self.dialogue = server_dialogue.of_folder(self._model)

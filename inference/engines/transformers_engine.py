@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import psutil
 import torch
 
 from inference.engines import checkpoint as checkpoints
+from inference.engines import gguf_folder
 from inference.engines.base import Report
 from inference.engines.checkpoint import Checkpoint
 from inference.engines.device import is_out_of_memory
@@ -59,7 +62,7 @@ class TransformersEngine:
 
     def _load(self, report: Report) -> dict[str, Any]:
         settings = self._spec.settings
-        loaded = checkpoints.load(self._spec, report)
+        loaded = checkpoints.load(self._folder(report), report)
         try:
             self._engine, reason = self._choose(loaded, settings)
         except Exception as error:
@@ -76,6 +79,13 @@ class TransformersEngine:
             "packed": not reason,
             "reason": reason,
         }
+
+    def _folder(self, report: Report) -> ModelSpec:
+        """The spec with a folder as its source: a GGUF file is made one."""
+        if self._spec.source.get("kind") != "gguf":
+            return self._spec
+        file = Path(str(self._spec.source.get("path", "")))
+        return replace(self._spec, source={"kind": "folder", "path": str(gguf_folder.prepared(file, report))})
 
     def _choose(
         self, loaded: Checkpoint, settings: dict[str, Any]

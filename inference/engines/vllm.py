@@ -18,7 +18,7 @@ from inference.server_flags import flags_of
 _SLOTS = 256
 _KV_BYTES = 4 << 30
 _TAIL = 16  # tokens at the end of a prompt that tell whether the answer begins inside thoughts
-_REMEDY = "Install vLLM in an environment of its own."
+_REMEDY = "Install vLLM in an environment of its own, and name its program in HEARTH_VLLM."
 _WIDTHS = {"auto", "float32", "bfloat16", "float16"}
 
 
@@ -31,7 +31,7 @@ class VllmEngine(ServerEngine):
         (re.compile(r"Initializing a V1 LLM engine|Starting to load model|Loading model"), 0.2),
         (re.compile(r"checkpoint shards:\s+(\d+)%"), 0.4),
         (re.compile(r"Loading weights took"), 0.6),
-        (re.compile(r"KV cache size|Warming up|Capturing|torch.compile"), 0.7),
+        (re.compile(r"GPU KV cache size|CPU KV cache size|Warming up model|Capturing"), 0.7),
         (re.compile(r"init engine|Application startup|Starting vLLM"), 0.95),
     )
 
@@ -40,7 +40,7 @@ class VllmEngine(ServerEngine):
         self._model = Path(str(spec.source.get("path", "")))
 
     def command(self, socket: Path) -> list[str]:
-        binary = program("HEARTH_VLLM", "vllm", _REMEDY)
+        binary = program(os.environ.get("HEARTH_VLLM"), "vllm", _REMEDY)
         if not (self._model / "config.json").is_file():
             raise InferenceError("load_failed", f"{self._model} is no model folder: it has no config.json.")
         self.dialogue = server_dialogue.of_folder(self._model)
@@ -66,7 +66,7 @@ class VllmEngine(ServerEngine):
         found = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
         found["VLLM_DO_NOT_TRACK"] = "1"
         # A virtual environment's own programs (ninja, ray) are called by name.
-        binary = program("HEARTH_VLLM", "vllm", _REMEDY)[0]
+        binary = program(os.environ.get("HEARTH_VLLM"), "vllm", _REMEDY)[0]
         found["PATH"] = os.pathsep.join([str(Path(binary).parent), os.environ.get("PATH", "")])
         # Of the CPU's memory, in whole GiB; a GPU's share is the setting gpu_memory_utilization.
         kv = int(settings.get("kv_bytes") or _KV_BYTES)

@@ -89,6 +89,14 @@ def test_a_setting_of_another_engine_is_refused(engine: str, name: str) -> None:
     assert refused.value.extra["fields"] == {"settings": [f"Unknown setting: {name}."]}
 
 
+def test_the_settings_of_other_servers_are_described() -> None:
+    """In docs/scaling.md, but for those that every model has."""
+    text = (INFERENCE.parent / "docs" / "scaling.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", text))
+    for engine in ("llama_cpp", "vllm", "sglang"):
+        assert set(KNOWN[engine]) - {"keep_alive", "queue_limit"} <= named
+
+
 def test_what_the_model_service_reads_may_be_set_and_nothing_else() -> None:
     """Held against the text of its code, so that no setting is offered that does nothing."""
     read = set()

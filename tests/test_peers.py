@@ -1,0 +1,210 @@
+"""llama-server and vLLM for real, each serving a chat through a whole house. Needs the folder HEARTH_PEERS
+(see benchmarks/engine_servers.py for what lies in it).
+
+Figures are printed: ``HEARTH_PEERS=… pytest tests/test_peers.py -m peers -s``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+
+from tests.house import LAST, House, Person, Socket
+
+PEERS = Path(os.environ.get("HEARTH_PEERS") or "/nonexistent")
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.slow,
+    pytest.mark.skipif(not PEERS.is_dir(), reason="HEARTH_PEERS is not set"),
+]
+#: How long a strange server may take to start, and an answer to go on after a kill, on a busy machine (s).
+START, ANSWER = 900, 900
+ASK = "Count from one to a hundred in words, one after the other."
+
+
+class Served(NamedTuple):
+    house: House
+    admin: Person
+    model: str
+    engine: str
+
+    def line(self) -> dict[str, Any]:
+        return next(line for line in self.house.state() if line["id"] == self.model)
+
+
+def _llama(house: House, admin: Person) -> str:
+    source = {"kind": "gguf", "path": str(PEERS / "llama" / "model-Q8_0.gguf")}
+    settings = {"slots": 2, "context_length": 1024, "threads": 2}
+    body = {"name": "Peer", "source": source, "settings": settings}
+    return str(house.call("POST", "/api/models/", admin, status=201, json=body)["id"])
+
+
+def _vllm(house: House, admin: Person) -> str:
+    source = {"kind": "folder", "path": os.environ["HEARTH_TEST_MODEL"]}
+    made = house.call("POST", "/api/models/", admin, status=201, json={"name": "Peer", "source": source})
+    settings = {
+        "slots": 2, "context_length": 1024, "dtype": "bfloat16", "kv_bytes": 1 << 30, "threads": 2,
+        "stall_limit": 300, "flags": {"enforce-eager": True},
+    }  # fmt: skip
+    changes = {"engine": "vllm", "settings": settings}
+    house.call("PATCH", f"/api/models/{made['id']}/", admin, json=changes)
+    return str(made["id"])
+
+
+@pytest.fixture(scope="module", params=["llama_cpp", "vllm"])
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    env = {
+        "HEARTH_LLAMA_SERVER": str(PEERS / "llama" / "llama-server"),
+        "HEARTH_VLLM": str(PEERS / "vllm" / "bin" / "vllm"),
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    with House(worker=True, **env) as house:
+        admin = house.register("admin")
+        model = (_llama if request.param == "llama_cpp" else _vllm)(house, admin)
+        began = time.monotonic()
+        house.call("POST", f"/api/models/{model}/load/", admin, status=202)
+        served = Served(house, admin, model, request.param)
+        seen: set[float] = set()
+
+        def settled() -> dict[str, Any] | None:
+            line = next((line for line in house.state() if line["id"] == model), None)
+            if line is None or line["state"] not in ("ready", "failed"):
+                seen.add((line or {}).get("progress") or 0.0)
+                return None
+            return line
+
+        line = house.until(settled, "the peer to be ready", START)
+        assert line["state"] == "ready", line
+        used = _used(line["pid"])
+        print(f"\n{request.param}: ready after {time.monotonic() - began:.1f} s, {used / 1e6:.0f} MB PSS")
+        assert len(seen) > 1, "no progress was told"
+        yield served
+        processes = [psutil.Process(line["pid"]), *psutil.Process(line["pid"]).children(recursive=True)]
+        house.call("POST", f"/api/models/{model}/unload/", admin, status=202)
+        house.until(lambda: not any(p.is_running() for p in processes), "the peer to be gone", 60)
+
+
+def _used(pid: int) -> int:
+    """Bytes (PSS) of the server and all that it started."""
+    root = psutil.Process(pid)
+    return sum(p.memory_full_info().pss for p in [root, *root.children(recursive=True)])
+
+
+async def _start(socket: Socket, content: str, **params: Any) -> dict[str, Any]:
+    params = {"temperature": 0, **params}
+    await socket.send(
+        "turn.start", client_id="c1", conversation=None, content=content, model="Peer", params=params
+    )
+    return await socket.until("turn.accepted", 30)
+
+
+async def test_a_chat_with_its_status_line_and_usage(served: Served) -> None:
+    async with served.house.ws(served.admin) as socket:
+        accepted = await _start(socket, "What is the capital of France?", max_tokens=24)
+        events = [frame["event"] async for frame in socket.events(accepted["turn"], ANSWER)]
+    phases = [event["phase"] for event in events if event["kind"] == "status"]
+    assert "prefill" in phases and phases[-1] == "generating"
+    text = "".join(event["text"] for event in events if event["kind"] == "text")
+    assert len(text) > 5 and "<|" not in text
+    (usage,) = [event for event in events if event["kind"] == "usage"]
+    assert usage["prompt_tokens"] > 20 and 0 < usage["completion_tokens"] <= 24
+    assert events[-1]["kind"] == "finished"
+    print(f"{served.engine}: {usage}")
+
+
+async def test_thoughts_are_told_from_the_answer(served: Served) -> None:
+    """A small model does not think; it goes on from a thought that it is given."""
+    from inference.client import InferenceClient
+    from inference.protocol import ModelSpec
+
+    client = InferenceClient(f"unix:{served.house.inference_path}")
+    spec = ModelSpec.from_dict(_spec(served))
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    prefix = "<think>\nThe user asks about France.\n</think>\n\nThe capital of France is"
+    params = {"max_tokens": 40, "temperature": 0}
+    stream = client.stream(messages, model=spec, params=params, prefix=prefix)
+    events = [event async for event in stream]
+    await client.close()
+    assert {e["kind"] for e in events} >= {"text", "usage", "finished"}, events
+    assert "Paris" in "".join(event["text"] for event in events if event["kind"] == "text")
+    assert not any("think>" in event["text"] for event in events if event["kind"] == "text")
+
+
+async def test_stop_ends_the_answer_in_the_server_too(served: Served) -> None:
+    async with served.house.ws(served.admin) as socket:
+        accepted = await _start(socket, ASK, max_tokens=800)
+        async for frame in socket.events(accepted["turn"], ANSWER):
+            if frame["event"]["kind"] == "text":
+                break
+        await socket.send("turn.stop", turn=accepted["turn"])
+        last = [f["event"] async for f in socket.events(accepted["turn"], ANSWER)][-1]
+    assert (last["kind"], last["reason"]) == ("finished", "stopped")
+    served.house.until(lambda: served.line()["running"] == 0, "the slot to be free", 60)
+
+
+async def test_killed_in_mid_answer_the_turn_goes_on(served: Served) -> None:
+    async with served.house.ws(served.admin) as socket:
+        accepted = await _start(socket, ASK, max_tokens=120)
+        before, killed, resumed = "", 0.0, 0.0
+        phases: list[str] = []
+        async for frame in socket.events(accepted["turn"], ANSWER):
+            event = frame["event"]
+            phases += [event["phase"]] if event["kind"] == "status" else []
+            if event["kind"] == "text":
+                before += event["text"]
+                if not killed and len(before) > 20:
+                    os.kill(served.line()["pid"], signal.SIGKILL)
+                    killed, at = time.monotonic(), len(before)
+                elif killed and "resuming" in phases and not resumed:
+                    resumed = time.monotonic()
+            last = event
+    assert last["kind"] in LAST and last["kind"] == "finished", last
+    assert "resuming" in phases and len(before) > at
+    print(
+        f"{served.engine}: went on {resumed - killed:.1f} s after the kill; {at} and {len(before)} characters"
+    )
+    message = served.house.message(served.admin, accepted)
+    assert message["parts"][0]["text"].strip() == before.strip()
+
+
+def test_without_a_llama_server_the_file_is_dequantised(tmp_path: Path) -> None:
+    """The web process and the model service know no program, so that the packed engine runs it."""
+    env = {"HEARTH_LLAMA_SERVER": "/nowhere", "HEARTH_CACHE": str(tmp_path)}
+    with House(worker=True, **env) as house:
+        admin = house.register("admin")
+        source = {"kind": "gguf", "path": str(PEERS / "llama" / "model-Q8_0.gguf")}
+        body = {"name": "Peer", "source": source, "settings": {"context_length": 1024}}
+        made = house.call("POST", "/api/models/", admin, status=201, json=body)
+        assert (made["engine"], made["family"], made["context_length"]) == ("transformers", "llama", 8192)
+        began = time.monotonic()
+        house.call("POST", f"/api/models/{made['id']}/load/", admin, status=202)
+        served = Served(house, admin, made["id"], "transformers")
+
+        def settled() -> dict[str, Any] | None:
+            found = [line for line in house.state() if line["id"] == made["id"]]
+            return found[0] if found and found[0]["state"] in ("ready", "failed") else None
+
+        line = house.until(settled, "the model to be ready", START)
+        assert line["state"] == "ready" and line["packed"], line
+        print(f"\ndequantised and ready after {time.monotonic() - began:.1f} s")
+        assert served.line()["context_length"] == 1024
+        (folder,) = (tmp_path / "gguf").iterdir()
+        assert (folder / "model.safetensors").stat().st_size > 200 << 20
+
+
+def _spec(served: Served) -> dict[str, Any]:
+    import json
+
+    code = (
+        "import json; from models_registry.models import Model; "
+        "from models_registry.services import model_spec; "
+        f"print(json.dumps(model_spec(Model.objects.get(pk={served.model!r})).to_dict()))"
+    )
+    return dict(json.loads(served.house.python(code).splitlines()[-1]))
