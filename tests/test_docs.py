@@ -10,6 +10,7 @@ import pytest
 from conversations.frames import CLIENT_FRAMES, LONGEST_FRAME, SERVER_FRAMES
 from inference import protocol
 from models_registry import deployment
+from models_registry.openai_api import params
 from tests import access_page
 from tests.docs_facts import ROOT, WEB, error_codes, trees, variables
 
@@ -119,3 +120,9 @@ def test_links_and_files_that_a_page_names_are_there(page: Path):
         text,
     ):
         assert (ROOT / path).exists(), path
+
+
+def test_fields_of_a_chat_completion():
+    described = {name for cell in rows(REFERENCE / "openai.md", "fields") for name in names(f"`{cell}`")}
+    known = {*params.NUMBERS, *params.INTEGERS, *params.OWN, *params.IGNORED}
+    assert described == known - {"model", "messages"}

@@ -20,7 +20,7 @@ from conversations.parts import Folder
 from conversations.runner import _take_over
 from conversations.services import Ask, Begun
 from models_registry.models import Model
-from models_registry.services import model_create
+from models_registry.services import model_create, model_update
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -380,3 +380,20 @@ def test_every_write_is_in_a_transaction(begin: Begin, anna: User):
         services.conversation_delete(conversation)
         begin()
     assert outside == []
+
+
+def test_a_model_that_was_taken_away_refuses_the_next_turn_with_words(anna: User, echo: Model):
+    ask = Ask(user_id=anna.pk)
+    named = Ask(user_id=anna.pk, model=echo.pk)
+    begun = end(services.turn_start(named, conversation_id=None, content="one"))
+    model_update(echo, for_everyone=False)
+    for again in (
+        partial(services.turn_start, ask, conversation_id=begun.conversation, content="two"),
+        partial(services.turn_retry, ask, message_id=begun.assistant_message),
+        partial(services.turn_continue, ask, message_id=begun.assistant_message),
+    ):
+        error = refused(again)
+        assert (error.code, error.status) == ("model_denied", 403)
+        assert "can no longer use the model Echo" in error.message
+    model_update(echo, users=["anna"])
+    assert services.turn_start(ask, conversation_id=begun.conversation, content="two").created
