@@ -41,7 +41,7 @@ class Served(NamedTuple):
 
 def _llama(house: House, admin: Person) -> str:
     source = {"kind": "gguf", "path": str(PEERS / "llama" / "model-Q8_0.gguf")}
-    settings = {"slots": 2, "context_length": 1024, "threads": 2}
+    settings = {"slots": 2, "context_length": 1024, "threads": 1}
     body = {"name": "Peer", "source": source, "settings": settings}
     return str(house.call("POST", "/api/models/", admin, status=201, json=body)["id"])
 
@@ -50,7 +50,7 @@ def _vllm(house: House, admin: Person) -> str:
     source = {"kind": "folder", "path": os.environ["HEARTH_TEST_MODEL"]}
     made = house.call("POST", "/api/models/", admin, status=201, json={"name": "Peer", "source": source})
     settings = {
-        "slots": 2, "context_length": 1024, "dtype": "bfloat16", "kv_bytes": 1 << 30, "threads": 2,
+        "slots": 2, "context_length": 1024, "dtype": "bfloat16", "kv_bytes": 1 << 30, "threads": 1,
         "stall_limit": 300, "flags": {"enforce-eager": True},
     }  # fmt: skip
     changes = {"engine": "vllm", "settings": settings}
@@ -151,7 +151,7 @@ async def test_stop_ends_the_answer_in_the_server_too(served: Served) -> None:
 
 async def test_killed_in_mid_answer_the_turn_goes_on(served: Served) -> None:
     async with served.house.ws(served.admin) as socket:
-        accepted = await _start(socket, ASK, max_tokens=120)
+        accepted = await _start(socket, ASK, max_tokens=60)
         before, killed, resumed = "", 0.0, 0.0
         phases: list[str] = []
         async for frame in socket.events(accepted["turn"], ANSWER):

@@ -110,10 +110,12 @@ class Memory:
         return available if inside is None else max(0, min(available, inside))
 
     def used(self, pid: int) -> int | None:
-        """The memory of a process, shared pages by their share where the system tells; None: it is gone."""
+        """The memory of a process and of those below it, shared pages by their share where the system tells;
+        None: it is gone."""
         with suppress(psutil.Error):
-            info = psutil.Process(pid).memory_full_info()
-            return int(getattr(info, "pss", 0) or info.uss)
+            root = psutil.Process(pid)
+            # A server of others has processes of its own; one of ours has none that is worth counting.
+            return sum(_held(process) for process in (root, *root.children(recursive=True)))
         return None
 
     def is_back(self, device: str, pid: int | None, before: int, held: int) -> bool:
@@ -139,6 +141,13 @@ def _check_files(spec: ModelSpec) -> None:
         raise InferenceError("load_failed", str(error)) from error
     except OSError as error:
         raise InferenceError("load_failed", f"{path.name} cannot be read.") from error
+
+
+def _held(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        info = process.memory_full_info()
+        return int(getattr(info, "pss", 0) or info.uss)
+    return 0
 
 
 def _asked(spec: ModelSpec) -> str:
