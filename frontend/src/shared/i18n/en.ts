@@ -314,6 +314,7 @@ export const en = {
   'models.perSecond': '{size}/s',
   'models.timeLeft': '{time} left',
   'models.cancelDownload': 'Cancel the download',
+  'models.counted': '{size} of memory set aside',
 
   'hub.title': 'Add a model',
   'hub.back': 'Models',

@@ -316,6 +316,7 @@ export const zh: Record<keyof typeof en, string> = {
   'models.perSecond': '{size}/秒',
   'models.timeLeft': '还需 {time}',
   'models.cancelDownload': '取消下载',
+  'models.counted': '预留内存 {size}',
 
   'hub.title': '添加模型',
   'hub.back': '模型',

@@ -61,7 +61,7 @@ export function CardActions({ model, admin, onAsk }: Props) {
         <Button size="small" type={QUIET.includes(first) ? 'default' : 'primary'} loading={busy === first} disabled={first === 'draining'}
           onClick={() => press(first)} data-testid={`model-${first}`}>{t(WORDS[first])}</Button>
       )}
-      <Dropdown trigger={['click']} placement="bottomRight" menu={{ items: menuOf(model, { admin, mine, first }, t), onClick: ({ key, domEvent }) => { domEvent.stopPropagation(); choose(key as Entry) } }}>
+      <Dropdown destroyOnHidden trigger={['click']} placement="bottomRight" menu={{ items: menuOf(model, { admin, mine, first }, t), onClick: ({ key, domEvent }) => { domEvent.stopPropagation(); choose(key as Entry) } }}>
         <Button className="card-more" size="small" type="text" icon={<MoreOutlined />} loading={busy !== null && busy !== first} aria-label={t('models.more', { name: model.name })} data-testid="model-more" />
       </Dropdown>
       <Suspense fallback={null}>

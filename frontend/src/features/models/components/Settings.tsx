@@ -53,6 +53,12 @@ export default function Settings({ model, onClose }: { model: Model; onClose: ()
   }
 
   const shown = (name: string) => (errors[name] ? { validateStatus: 'error' as const, help: errors[name].join(' ') } : {})
+  const fields = fieldsOf(values.engine)
+  const row = (field: Field) => (
+    <Form.Item key={field.name} label={t(field.label)} htmlFor={`set-${field.name}`} extra={t(field.hint)} {...shown(field.name)} data-testid={`field-${field.name}`}>
+      <Control field={field} value={values.fields[field.name]} devices={devices} onChange={(value) => change(field.name, value)} />
+    </Form.Item>
+  )
   return (
     <Drawer open title={t('models.set.title', { name: model.name })} onClose={onClose} size="min(480px, 100vw)" rootClassName="settings"
       footer={(
@@ -69,11 +75,7 @@ export default function Settings({ model, onClose }: { model: Model; onClose: ()
             <Select id="set-engine" value={values.engine} onChange={(engine) => setValues((now) => ({ ...now, engine }))} options={engines.map((value) => ({ value, label: t(`models.engine.${value}` as Key) }))} data-testid="set-engine" />
           </Form.Item>
         )}
-        {fieldsOf(values.engine).map((field) => (
-          <Form.Item key={field.name} label={t(field.label)} htmlFor={`set-${field.name}`} extra={t(field.hint)} {...shown(field.name)} data-testid={`field-${field.name}`}>
-            <Control field={field} value={values.fields[field.name]} devices={devices} onChange={(value) => change(field.name, value)} />
-          </Form.Item>
-        ))}
+        {fields.filter(({ name }) => TRIED.includes(name)).map(row)}
         {values.engine !== 'openai' && (
           <section className="fit" aria-label={t('models.fit.title')} aria-live="polite">
             <h3>{t('models.fit.title')}</h3>
@@ -81,6 +83,7 @@ export default function Settings({ model, onClose }: { model: Model; onClose: ()
             {fit && untold && <p className="card-note">{t('models.fit.saved')}</p>}
           </section>
         )}
+        {fields.filter(({ name }) => !TRIED.includes(name)).map(row)}
         <Collapse ghost size="small" defaultActiveKey={values.rest ? ['rest'] : []} activeKey={errors.rest ? ['rest'] : undefined} items={[{ key: 'rest', label: t('models.set.rest'), children: (
           <Form.Item htmlFor="set-rest" extra={t('models.set.restHint')} {...shown('rest')}>
             <Input.TextArea id="set-rest" aria-label={t('models.set.rest')} autoSize={{ minRows: 2, maxRows: 10 }} value={values.rest} spellCheck={false} className="settings-rest" onChange={({ target }) => setValues((now) => ({ ...now, rest: target.value }))} data-testid="set-rest" />

@@ -46,12 +46,12 @@ describe('what a card shows', () => {
     const big = model({ state: 'ready', measured_bytes: 800, predicted_bytes: 1000 })
     const small = model({ state: 'ready', memory_bytes: 100 })
     const scale = scaleOf([big, small])
-    expect(memoryBar(big, scale)).toEqual({ measured: 800, predicted: 1000, returned: null, filled: 0.8, mark: 1 })
-    expect(memoryBar(small, scale)).toMatchObject({ filled: 0.1, mark: null })
+    expect(memoryBar(big, scale)).toEqual({ measured: 800, counted: null, predicted: 1000, returned: null, filled: 0.8, mark: 1 })
+    expect(memoryBar(small, scale)).toMatchObject({ measured: null, counted: 100, filled: 0.1, mark: null })
   })
 
   it('tells what came back only once it is out of memory, and nothing where nothing is known', () => {
-    expect(memoryBar(model({ state: 'stopped', measured_bytes: 5, returned_bytes: 90, predicted_bytes: 100 }), 100)).toEqual({ measured: null, predicted: 100, returned: 90, filled: 0, mark: 1 })
+    expect(memoryBar(model({ state: 'stopped', measured_bytes: 5, returned_bytes: 90, predicted_bytes: 100 }), 100)).toEqual({ measured: null, counted: null, predicted: 100, returned: 90, filled: 0, mark: 1 })
     expect(memoryBar(model({ state: 'ready', measured_bytes: 50, returned_bytes: 90 }), 100)?.returned).toBeNull()
     expect(memoryBar(model({ memory_bytes: 0 }), 0)).toBeNull()
   })

@@ -40,21 +40,22 @@ export function progressOf(model: Model): number | null {
   return model.state === 'downloading' ? (model.progress ?? null) : null
 }
 
-export interface MemoryBar { measured: number | null; predicted: number | null; filled: number; mark: number | null; returned: number | null }
+/** `counted`: what the service sets aside for it, told only while nothing is measured. */
+export interface MemoryBar { measured: number | null; counted: number | null; predicted: number | null; filled: number; mark: number | null; returned: number | null }
 
-export const measuredOf = (model: Model): number | null => model.measured_bytes ?? model.memory_bytes ?? null
 /** Memory is drawn at one scale on all cards, so that they can be compared: the largest figure among them. */
-export const scaleOf = (models: Model[]): number => Math.max(0, ...models.flatMap((model) => [measuredOf(model) ?? 0, model.predicted_bytes ?? 0]))
+export const scaleOf = (models: Model[]): number => Math.max(0, ...models.flatMap((model) => [model.measured_bytes ?? model.memory_bytes ?? 0, model.predicted_bytes ?? 0]))
 
 /** The shares (0..1) of the bar; null: nothing is known of its memory. What came back is worth telling only after. */
 export function memoryBar(model: Model, scale: number): MemoryBar | null {
   const holds = ['loading', 'ready', 'draining'].includes(model.state)
-  const measured = holds ? measuredOf(model) || null : null
+  const measured = holds ? model.measured_bytes || null : null
+  const counted = holds && measured === null ? model.memory_bytes || null : null
   const predicted = model.predicted_bytes || null
   const returned = holds ? null : model.returned_bytes || null
-  if (measured === null && predicted === null && returned === null) return null
+  if (measured === null && counted === null && predicted === null && returned === null) return null
   const share = (bytes: number): number => (scale > 0 ? Math.min(1, bytes / scale) : 0)
-  return { measured, predicted, returned, filled: share(measured ?? 0), mark: predicted === null ? null : share(predicted) }
+  return { measured, counted, predicted, returned, filled: share(measured ?? counted ?? 0), mark: predicted === null ? null : share(predicted) }
 }
 
 /** An exception's own text is for the log; people get a sentence. */
