@@ -124,6 +124,12 @@ def _model(folder: Path, config: Any, place: Place, dtype: str, method: str) -> 
         raise InferenceError(
             "load_failed", f"Weights are missing in {folder.name}: {', '.join(missing[:3])}."
         )
+    if (
+        method and getattr(model, "hf_quantizer", None) is None
+    ):  # the library passes over what it does not know
+        raise InferenceError(
+            "load_failed", f"The weights are quantised in a way that is not known: {method[:40]}."
+        )
     return model.eval()
 
 
