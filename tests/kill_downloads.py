@@ -162,7 +162,7 @@ class Killing:
 
         return Download.objects.get(pk=download.pk)
 
-    def until(self, true: Callable[[], bool], download: Any, seconds: float = 120) -> None:
+    def until(self, true: Callable[[], bool], download: Any, seconds: float = 600) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             row = self.row(download)
