@@ -120,7 +120,7 @@ def catastrophic(folder: Path, canary: Path) -> None:
     made = json.loads((folder / "tokenizer.json").read_text())
     split = {
         "type": "Split",
-        "pattern": {"Regex": r"(.|..|.*)*\x00$"},
+        "pattern": {"Regex": r"(a|aa|a*)*b$|(a+)+$"},
         "behavior": "Isolated",
         "invert": False,
     }
@@ -204,7 +204,9 @@ REPOSITORIES: dict[str, Repository] = {
     "a module for quantization": Repository(
         config(quantization_config={"quant_method": "os.system", "modules": ["evil.Evil"]}), "quantization"
     ),
-    "quantization of nobody": Repository(config(quantization_config={"quant_method": "evil"}), "", True),
+    "quantization of nobody": Repository(
+        config(quantization_config={"quant_method": "evil"}), "quantis", True
+    ),
     "a type of nobody": Repository(
         config(model_type="evil", architectures=["EvilForCausalLM"], _name_or_path="evil/base"), "", True
     ),
@@ -248,13 +250,12 @@ def memory(house: House, role: str) -> int:
 
 def answer(house: House, boss: Person, model: str) -> dict[str, Any]:
     """The last event of a turn with this model."""
-    client_id = uuid.uuid4().hex
+    # What a tokenizer's regex may take for ever to tell; a short answer will do.
+    body = {"client_id": uuid.uuid4().hex, "content": "a" * 60 + "c", "params": {"max_tokens": 2}}
 
     async def ask() -> dict[str, Any]:
         async with house.ws(boss) as socket:
-            await socket.send(
-                "turn.start", client_id=client_id, conversation=None, content="Hello", model=model
-            )
+            await socket.send("turn.start", conversation=None, model=model, **body)
             accepted = await socket.until("turn.accepted", 30)
             events = [frame["event"] async for frame in socket.events(accepted["turn"], 180)]
             return events[-1]
