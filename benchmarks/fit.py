@@ -1,12 +1,13 @@
 """What a model was predicted to take beside what its process takes, weights and KV cache full.
 
     python benchmarks/fit.py [--work FOLDER] [--families llama qwen3_moe ...] [--model FOLDER ...]
-                             [--contexts 1024 4096 8192] [--dtypes float32 bfloat16 int8] [--json FILE]
+                             [--contexts 2048 8192 16384] [--dtypes float32 bfloat16 int8] [--json FILE]
 
-Each model runs in a process of its own, as the service runs it. Its private memory (USS) is read when it is
-loaded, and again when prompts have written so many tokens of its KV cache as a context is long. What a
-process takes beside weights and KV is told by a twin of next to no size and taken off: that is the overhead,
-printed apart. `peak` is the most anonymous memory while the weights were read. Needs Linux.
+Each model is loaded by the engine in a process of its own, forked as the service forks them. Its private
+memory (USS) is read before, when it is loaded, and when its KV cache is written as far as a context is long
+(with ones: prompts of that length would take hours). Before the model a twin of next to no size is loaded and
+let go, so that libraries and what they keep do not count as weights: that is the overhead, printed apart.
+`peak` is the most that the load took on the way. Needs Linux.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
-import string
+import multiprocessing
 import sys
 import tempfile
-from contextlib import suppress
+import threading
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 
@@ -29,17 +31,17 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.fit_models import FAMILIES, make  # noqa: E402
 from inference.engines import fit  # noqa: E402
-from inference.engines.process import ProcessEngine  # noqa: E402
-from inference.protocol import GenerateRequest, ModelSpec  # noqa: E402
-
-#: Tokens of one prompt that fills a piece of the cache.
-PIECE = 1024
+from inference.engines.child import _give_back  # noqa: E402
+from inference.protocol import ModelSpec  # noqa: E402
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Bytes of one process: when loaded, at most while it loaded, and by the tokens that its cache held."""
+    """Bytes of one process: before the model, when loaded, at most while it loaded, and by the tokens of
+    its cache.
+    """
 
+    before: int
     loaded: int
     peak: int
     full: dict[int, int]
@@ -71,48 +73,59 @@ class Line:
         return f"{self.model:22} {self.dtype:9} {self.context:6} {shown}  {100 * self.off:+6.1f} %"
 
 
-async def run(folder: Path, dtype: str, contexts: list[int]) -> Measured:
-    """Loads the model with a cache for the longest of `contexts`, and reads its memory when prompts have
-    written so many tokens of it."""
-    settings = {"dtype": dtype, "kv_tokens": contexts[-1], "slots": 8, "device": "cpu"}
-    source = {"kind": "folder", "path": str(folder)}
-    engine = ProcessEngine(ModelSpec("m", "m", "transformers", source, settings))
-    peaks: list[int] = [0]
-    watch = asyncio.create_task(_watch(engine, peaks))
-    info = await engine.load(lambda progress: None)
-    watch.cancel()
-    process = psutil.Process(int(info["pid"]))
-    piece = min(PIECE, int(info["context_length"]), contexts[0])
-    loaded, full, written = process.memory_full_info().uss, {}, 0
+def run(link: Connection, twin: Path, folder: Path, dtype: str, contexts: list[int]) -> None:
+    """In a process of its own, forked as the service forks them. Loads the twin and lets it go, so that all
+    that a model's process takes anyway is there; then the model, and writes its cache."""
+    asyncio.run(_load(twin, dtype, contexts[-1]))
+    _give_back()
+    before = psutil.Process().memory_full_info().uss
+    peaks: list[int] = []
+    done = threading.Event()
+    watch = threading.Thread(target=_watch, args=(peaks, done))
+    watch.start()
+    engine, info = asyncio.run(_load(folder, dtype, contexts[-1]))
+    done.set()
+    watch.join()
+    _give_back()
+    loaded, full = psutil.Process().memory_full_info().uss, {}
+    cache = engine._engine._cache
     for context in contexts:
-        while written < context:  # what a prompt wrote stays until the room is needed
-            await _ask(engine, piece - 40)
-            written += piece
-        full[written] = process.memory_full_info().uss
-    await engine.unload()
-    return Measured(loaded, max(peaks), full, info["dtype"])
+        for memory in (*cache.keys, *cache.values):
+            # A sequence has its tokens one beside the other, whatever its heads.
+            memory[: context * (memory.shape[0] // cache.size)].fill_(1)
+        full[context] = psutil.Process().memory_full_info().uss
+    link.send(Measured(before, loaded, max(peaks), full, info["dtype"]))
 
 
-async def _watch(engine: ProcessEngine, peaks: list[int]) -> None:
-    """The most anonymous memory of the process, looked at a hundred times a second."""
-    while True:
-        pid = engine.stats().get("pid")
-        with suppress(OSError, StopIteration, ValueError):
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()  # noqa: ASYNC240
-            line = next(line for line in lines if line.startswith("RssAnon"))
-            peaks.append(int(line.split()[1]) << 10)
-        await asyncio.sleep(0.01)
+async def _load(folder: Path, dtype: str, tokens: int) -> tuple[Any, dict[str, Any]]:
+    from inference.engines.transformers_engine import TransformersEngine
+
+    settings = {"dtype": dtype, "kv_tokens": tokens, "slots": 8, "device": "cpu", "threads": 1}
+    source = {"kind": "folder", "path": str(folder)}
+    engine = TransformersEngine(ModelSpec("m", "m", "transformers", source, settings))
+    return engine, await engine.load(lambda progress: None)
 
 
-async def _ask(engine: ProcessEngine, letters: int) -> None:
-    """A prompt that nobody asked before."""
-    text = "".join(random.choices(string.ascii_letters, k=letters))
-    request = GenerateRequest("r", [{"role": "user", "content": text}], {"max_tokens": 1, "temperature": 0})
-    async for event in engine.generate(request):
-        assert event["kind"] != "failed", event
+def _watch(peaks: list[int], done: threading.Event) -> None:
+    """The anonymous memory of this process, looked at a hundred times a second."""
+    while not done.wait(0.01):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("RssAnon"))
+        peaks.append(int(line.split()[1]) << 10)
 
 
-def compare(name: str, folder: Path, dtype: str, real: Measured, overhead: int) -> list[Line]:
+def measure(context: Any, *subject: Any) -> Measured:
+    ours, theirs = context.Pipe()
+    process = context.Process(target=run, args=(theirs, *subject))
+    process.start()
+    theirs.close()
+    found = ours.recv()
+    process.terminate()  # the model's thread waits for work
+    process.join()
+    return cast(Measured, found)
+
+
+def compare(name: str, folder: Path, dtype: str, real: Measured) -> list[Line]:
     plan = fit.read(folder, {"dtype": real.dtype})
     return [
         Line(
@@ -120,33 +133,29 @@ def compare(name: str, folder: Path, dtype: str, real: Measured, overhead: int) 
             dtype=dtype,
             ran_as=real.dtype,
             context=context,
-            weights=(plan.weights, real.loaded - overhead),
+            weights=(plan.weights, real.loaded - real.before),
             kv=(context * plan.kv_per_token, full - real.loaded),
-            overhead=(plan.overhead, overhead),
-            peak=(plan.peak + plan.overhead, real.peak),
+            overhead=(plan.overhead, real.before),
+            peak=(plan.peak, real.peak - real.before),
         )
         for context, full in real.full.items()
     ]
 
 
-async def overhead_of(twin: Path) -> int:
-    """What of a process is neither weights nor KV: of one whose model is next to nothing."""
-    bare, plan = await run(twin, "float32", [512]), fit.read(twin, {"dtype": "float32"})
-    return bare.loaded - plan.weights
-
-
-async def main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, help="keeps the made models; else they are made anew")
     parser.add_argument("--families", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
     parser.add_argument("--model", nargs="*", type=Path, default=[], help="folders of real models")
-    parser.add_argument("--contexts", nargs="*", type=int, default=[1024, 4096, 8192], help="ascending")
+    parser.add_argument("--contexts", nargs="*", type=int, default=[2048, 8192, 16384], help="ascending")
     parser.add_argument("--dtypes", nargs="*", default=["float32", "bfloat16", "int8"])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     lines: list[Line] = []
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["inference.engines.preload"])
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
         subjects = [
@@ -158,10 +167,9 @@ async def main() -> None:
         subjects += [(folder.name, folder, llama) for folder in args.model]
         print("MB, predicted / measured: context, weights, KV, overhead, peak, how far weights + KV are off")
         for name, folder, twin in subjects:
-            overhead = await overhead_of(twin)
             for dtype in args.dtypes:
-                real = await run(folder, dtype, args.contexts)
-                new = compare(name, folder, dtype, real, overhead)
+                real = measure(context, twin, folder, dtype, args.contexts)
+                new = compare(name, folder, dtype, real)
                 print(*(line.row() for line in new), sep="\n", flush=True)
                 lines += new
     worst = max(lines, key=lambda line: abs(line.off))
@@ -171,4 +179,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -3,11 +3,11 @@ there is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.engines.fit import Fit
+from inference.engines.fit import LEAST_TOKENS, Fit
 from inference.service.residency import Resident, to_evict
 
 Verdict = dict[str, Any]
@@ -40,18 +40,19 @@ class Room:
 
 def judge(plan: Fit, room: Room, context: int | None = None, concurrency: int | None = None) -> Verdict:
     """One device of the answer of /fit. `context` tokens for each of `concurrency` answers; where neither is
-    asked for, what a load would take."""
+    asked for, what a load would take. A load makes room before it makes do with less, and so does this."""
     each = max(1, context or plan.context)
     answers = max(1, concurrency or (1 if context else plan.wanted_tokens // each))
     need = plan.need(each * answers)
     largest = plan.largest_context(room.most, answers)
     leave = to_evict(need, room.residents, room.budget, room.limit)
-    verdict = "fits"
-    reasons: list[dict[str, Any]] = []
+    is_too_long = bool(plan.longest) and each > plan.longest
     evicts: list[str] = []
-    if leave == "never":
-        verdict = "fits_with_less_context" if largest >= min(each, plan.least_tokens) else "does_not_fit"
-    elif leave is not None:
+    if leave == "never" or is_too_long:
+        verdict = "fits_with_less_context" if largest >= _least(plan, each) else "does_not_fit"
+    elif leave is None:
+        verdict = "fits"
+    else:
         verdict = "fits_after_eviction"
         evicts = leave or [resident.model for resident in room.residents if resident.leaving]
     return {
@@ -66,10 +67,43 @@ def judge(plan: Fit, room: Room, context: int | None = None, concurrency: int | 
         "context": each,
         "concurrency": answers,
         "largest_context": largest,
+        "largest_context_now": plan.largest_context(room.free, answers),
+        "longest_context": plan.longest,
         "verdict": verdict,
         "evicts": [{"id": model, "name": room.names.get(model, model)} for model in evicts],
-        "reasons": reasons,
+        "reasons": list(_reasons(plan, room, each, answers, evicts)),
     }
+
+
+def _least(plan: Fit, each: int) -> int:
+    """Fewer tokens than these are no use; a longer model is content with LEAST_TOKENS."""
+    return min(each, plan.least_tokens or LEAST_TOKENS, LEAST_TOKENS)
+
+
+def _reasons(plan: Fit, room: Room, each: int, answers: int, evicts: Sequence[str]) -> Iterator[Verdict]:
+    """Why it is so, for programs: a code and its numbers (bytes, tokens)."""
+    need = plan.need(each * answers)
+    if plan.longest and each > plan.longest:
+        yield {"code": "context_too_long", "context": each, "longest_context": plan.longest}
+    if need > plan.total(each * answers):
+        # More than it holds later: the weights are there twice for a while, or in a wider dtype.
+        yield {"code": "load_peak", "peak_bytes": need, "after_bytes": plan.total(each * answers)}
+    if need > room.most:
+        if plan.weights + plan.overhead > room.most:
+            yield {"code": "weights_too_large", "weights_bytes": plan.weights, "room_bytes": room.most}
+        else:
+            yield {
+                "code": "kv_too_large",
+                "kv_bytes": each * answers * plan.kv_per_token,
+                "room_bytes": room.most,
+            }
+    if evicts:
+        held = sum(resident.bytes for resident in room.residents if resident.model in evicts)
+        yield {"code": "evicts", "models": len(evicts), "bytes": held}
+    if pinned := [r for r in room.residents if r.pinned and not r.leaving]:
+        yield {"code": "pinned", "models": len(pinned), "bytes": sum(r.bytes for r in pinned)}
+    if room.limit and len(room.residents) >= room.limit:
+        yield {"code": "resident_limit", "limit": room.limit}
 
 
 def best(devices: Sequence[Verdict]) -> str | None:

@@ -68,7 +68,7 @@ class Memory:
         cards = [f"cuda:{index}" for index in range(len(_gpus()))]
         return ["cpu", *cards] if asked == "auto" or not cards else cards
 
-    def total(self, device: str) -> int:
+    def total_of(self, device: str) -> int:
         return int(psutil.virtual_memory().total) if device == "cpu" else int(_gpu(device).total)
 
     def foresee(self, spec: ModelSpec, device: str, facts: Mapping[str, Any] | None = None) -> fit.Fit:

@@ -103,7 +103,7 @@ class Work:
         """Bytes of `device` for all models together, and in all."""
         pids = self._pids(device)
         budget = await self._aside(self._memory.budget, device, pids, self.held(device))
-        return budget, await self._aside(self._memory.total, device)
+        return budget, await self._aside(self._memory.total_of, device)
 
     async def look(self, device: str) -> None:
         self.budgets[device] = await self._aside(

@@ -25,6 +25,7 @@ class FakeEngine:
         self.loaded = asyncio.Event()
         self.why: InferenceError | None = None
         self.asked: list[str] = []  # ids of the requests that came, in their order
+        self.tokens: int | None = None  # made so far, where the engine counts them
         self.buried.set()
 
     async def load(self, report: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ class FakeEngine:
     async def abort(self, request_id: str) -> None: ...
 
     def stats(self) -> dict[str, Any]:
-        return {"pid": id(self)}
+        return {"pid": id(self), "tokens": self.tokens}
 
     async def unload(self) -> None:
         self.unloaded = True
@@ -73,6 +74,15 @@ class FakeMemory(Memory):
         if spec.settings.get("missing"):
             raise InferenceError("model_not_found", "There is no such folder.")
         return Fit(int(spec.settings.get("bytes", 10)), 0, int(spec.settings.get("per_token", 0)), 8, 2)
+
+    def foresee(self, spec: ModelSpec, device: str, facts: Any = None) -> Fit:
+        return self.plan(spec, device)
+
+    def devices(self, spec: ModelSpec) -> list[str]:
+        return ["cpu"]
+
+    def total_of(self, device: str) -> int:
+        return self.total
 
     def budget(self, device: str, pids: Iterable[int], held: int) -> int:
         return self.total

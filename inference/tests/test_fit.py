@@ -77,9 +77,94 @@ def test_bytes_of_a_token(config: dict[str, Any], expected: int) -> None:
         ({"dtype": "int8"}, "cuda:0", False, (800 + 256 + 8) * 4),
     ],
 )
-def test_bytes_of_the_weights(tmp_path: Path, settings: Any, device: str, tied: bool, expected: int) -> None:
+def test_bytes_of_the_weights(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    device: str,
+    tied: bool,
+    expected: int,
+) -> None:
+    monkeypatch.setenv("HEARTH_KERNELS", "0")
     folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": tied})
     assert fit.read(folder, settings, device).weights == expected
+
+
+def test_our_kernels_keep_bfloat16_numbers_in_two_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path))
+    monkeypatch.delenv("HEARTH_KERNELS", raising=False)
+    folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": False})
+    before = fit.read(folder, {}).weights
+    (tmp_path / "kernels-0.so").touch()
+    assert before - fit.read(folder, {}).weights == 256 * 2
+
+
+def test_experts_stay_as_they_are_loaded_and_a_layer_for_guessing_ahead_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARTH_KERNELS", "0")
+    tensors = {
+        "model.layers.0.mlp.experts.3.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]},
+        "model.layers.2.mlp.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]},
+    }
+    folder = make(tmp_path, LLAMA, tensors)  # of two layers
+    assert fit.read(folder, {"dtype": "int8"}).weights == 256 * 4
+
+
+def test_the_peak_of_an_int8_load_is_its_float32_weights(tmp_path: Path) -> None:
+    plan = fit.read(make(tmp_path, {**LLAMA, "tie_word_embeddings": False}), {"dtype": "int8"})
+    assert plan.peak == (800 + 256 + 8) * 4
+    assert plan.need(0) == plan.peak + plan.overhead > plan.total(0)
+
+
+def test_the_linears_are_those_that_the_engine_replaces() -> None:
+    from inference.engines.fit import weights as ours
+    from inference.engines.packed import weights
+
+    assert ours.LINEARS == weights._LINEARS
+
+
+GIVEN = {
+    "config": LLAMA,
+    "tensors": [{"name": n, "dtype": t["dtype"], "shape": t["shape"]} for n, t in TENSORS.items()],
+}
+
+
+def test_facts_of_files_that_are_not_here_say_the_same_as_the_files(tmp_path: Path) -> None:
+    folder = make(tmp_path, LLAMA)
+    assert fit.foresee(fit.Facts.given(GIVEN), {}) == fit.read(folder, {})
+
+
+def test_other_engines_hold_weights_as_they_are_stored_and_the_latent_of_mla() -> None:
+    facts = fit.Facts.given({**GIVEN, "config": MLA})
+    vllm = fit.foresee(facts, {}, "cpu", "vllm")
+    assert (vllm.weights, vllm.kv_per_token) == ((800 + 256 + 8) * 2, 3 * (16 + 4) * 2)
+
+
+def test_what_quantised_tensors_of_a_gguf_file_take() -> None:
+    said = {
+        "config": {"general.architecture": "llama", "llama.block_count": 2, "llama.attention.head_count": 4,
+                   "llama.embedding_length": 256, "llama.context_length": 2048},
+        "tensors": [{"name": "blk.0.attn_q.weight", "dtype": "Q4_K", "shape": [256, 256]}],
+    }  # fmt: skip
+    facts = fit.Facts.given(said)
+    assert facts.gguf and fit.foresee(facts, {}, "cpu", "llama_cpp").weights == 256 * 144
+    assert fit.foresee(facts, {}).weights == 256 * 256 * 4  # dequantised into our own engine
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"tensors": 3},
+        {"tensors": [{"name": "w"}]},
+        {"tensors": [{"name": "w", "dtype": "F32", "shape": [-1]}]},
+    ],
+)
+def test_facts_that_are_none_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(InferenceError, match="invalid_request"):
+        fit.Facts.given(bad)
 
 
 def test_a_quantized_checkpoint_stays_as_it_is(tmp_path: Path) -> None:

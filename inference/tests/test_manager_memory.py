@@ -73,6 +73,70 @@ async def test_what_the_process_takes_in_truth_counts_beside_the_kv_it_was_grant
     assert house.made[0].unloaded
 
 
+async def test_what_left_for_a_load_that_failed_serves_again_unasked(house: House) -> None:
+    await house.manager.ensure_ready(local("a"))
+    with pytest.raises(InferenceError, match="load_failed"):
+        await house.manager.ensure_ready(local("b", broken=True))
+    await house.until("a", state="ready")
+    assert house.loads == ["a", "b", "a"] and house.line("b")["state"] == "failed"
+    assert house.line("b")["error"]["code"] == "load_failed"
+
+
+async def test_who_asks_the_old_model_while_a_failing_load_has_its_room_is_answered(house: House) -> None:
+    await house.manager.ensure_ready(local("a"))
+    other = asyncio.create_task(house.manager.ensure_ready(local("b", broken=True, slow=True)))
+    await house.until("b", state="loading")
+    late = house.ask(local("a"))
+    await settle()
+    house.made[1].loaded.set()
+    with pytest.raises(InferenceError, match="load_failed"):
+        await other
+    (await house.engine(2)).go.set()
+    assert (await late)[-1]["kind"] == "finished" and house.loads == ["a", "b", "a"]
+
+
+async def test_files_that_no_load_can_succeed_with_make_nobody_leave(house: House) -> None:
+    await house.manager.ensure_ready(local("a"))
+    with pytest.raises(InferenceError, match="model_not_found"):
+        await house.manager.ensure_ready(local("b", missing=True))
+    assert house.loads == ["a"] and house.line("a")["state"] == "ready"
+
+
+async def test_the_predicted_stands_beside_the_measured_and_what_came_back_is_told(house: House) -> None:
+    house.memory.taken = 3
+    await house.manager.ensure_ready(local("a", bytes=1, per_token=1))
+    line = await house.until("a", measured_bytes=3)
+    assert line["predicted_bytes"] == 1 + 8  # FakeMemory's plan wants 8 tokens
+    await house.manager.ensure_ready(local("b"))
+    line = house.line("a")
+    assert (line["state"], line["returned_bytes"], line["measured_bytes"]) == ("stopped", 3, None)
+
+
+async def test_the_speed_is_told_while_answers_run_and_not_after(house: House) -> None:
+    running = house.ask(local("a"))
+    await house.until("a", running=1)
+    house.made[0].tokens = 0
+    for tokens in (100, 200, 300):
+        await asyncio.sleep(1)
+        house.made[0].tokens = tokens
+    line = await house.until("a", tokens_per_second=100.0)
+    assert line["running"] == 1
+    house.made[0].go.set()
+    await running
+    await house.until("a", tokens_per_second=None)
+
+
+async def test_a_fit_is_told_against_what_is_there_and_who_would_leave(house: House) -> None:
+    await house.manager.ensure_ready(local("a", bytes=6))
+    found = await house.manager.fit(local("b", bytes=6))
+    (device,) = found["devices"]
+    assert (device["verdict"], device["free_bytes"], found["best"]) == ("fits_after_eviction", 4, "cpu")
+    assert device["evicts"] == [{"id": "a", "name": "a"}]
+    assert house.loads == ["a"], "nothing was loaded and nobody left"
+    again = await house.manager.fit(local("a", bytes=6))
+    assert again["devices"][0]["verdict"] == "fits", "a model does not stand in its own way"
+
+
 async def test_devices_have_their_own_room(house: House) -> None:
     await house.manager.ensure_ready(local("a", device="cpu"))
     await house.manager.ensure_ready(local("b", device="cuda:0"))
