@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from inference.engines.packed import native  # noqa: E402
 from inference.tests import schedules, tiny_models  # noqa: E402
 
 Make = Callable[[Path], Path]
@@ -69,11 +70,22 @@ def test_a_seed_gives_the_same_answer_whatever_the_company(
     assert answers[0] == answers[1] == answers[2] and len(answers[0]) == schedules.ANSWER
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_without_kernels_the_same_holds(
+    dtype: str, folders: dict[Make, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "ready", False)
+    monkeypatch.setattr(native, "open_kernels", lambda cache: False)
+    run(folders[tiny_models.make_llama], dtype, 6)
+    run(folders[tiny_models.make_gemma3], dtype, 6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
 @FAMILIES
 def test_an_answer_resumed_from_its_text_is_the_uninterrupted_one(
-    make: Make, folders: dict[Make, Path]
+    make: Make, dtype: str, folders: dict[Make, Path]
 ) -> None:
-    loaded = schedules.load(folders[make], "float32")
+    loaded = schedules.load(folders[make], dtype)
     params = {"temperature": 0.8, "seed": "3"}
     text = answer(loaded, "", params)
     assert len(text) > 5

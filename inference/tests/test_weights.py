@@ -13,8 +13,27 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from inference.engines.packed import choice, elementwise, linears, weights
+from inference.engines import kept
+from inference.engines.packed import choice, elementwise, linears, native, weights
 from inference.tests import tiny_models
+
+
+@pytest.fixture(params=["kernels", "kernels and rounded rows", "torch alone"])
+def way(request, monkeypatch):
+    """The three ways of a product: our kernels; theirs round FBGEMM's (a processor that multiplies int8
+    fast); and no kernels at all."""
+    assert native.open_kernels(kept.folder())
+    if request.param == "torch alone":
+        monkeypatch.setattr(native, "ready", False)
+        monkeypatch.setattr(native, "open_kernels", lambda cache: False)
+    monkeypatch.setattr(linears, "_multiplies_int8", lambda: request.param != "kernels")
+    return request.param
+
+
+@pytest.fixture
+def rounded(monkeypatch):
+    """Rows of int8, with kernels or without."""
+    monkeypatch.setattr(linears, "_multiplies_int8", lambda: True)
 
 
 def _model(make: Any, folder: Any) -> Any:
@@ -36,7 +55,7 @@ def _ids(rows: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("make", tiny_models.PACKED, ids=lambda make: make.__name__[5:])
-def test_the_logits_of_each_family_are_the_librarys(tmp_path, make):
+def test_the_logits_of_each_family_are_the_librarys(tmp_path, make, way):
     model = _model(make, tmp_path)
     ids = _ids(40)
     expected = _logits(model, ids)
@@ -84,7 +103,7 @@ def test_parts_asked_in_any_order_or_for_other_rows_give_their_own_result():
 
 @pytest.mark.parametrize("fine", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias, fine):
+def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias, fine, way):
     torch.manual_seed(0)
     product = linears.product([nn.Linear(576, 320, bias=bias)], "int8", fine=fine)
     x = torch.randn(257, 576) * torch.logspace(-3, 3, 257)[:, None]
@@ -96,7 +115,7 @@ def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias, fi
 
 
 @pytest.mark.parametrize("fine", [False, True])
-def test_a_poisoned_row_of_an_int8_product_poisons_no_other_and_zeros_stay_zeros(fine):
+def test_a_poisoned_row_of_an_int8_product_poisons_no_other_and_zeros_stay_zeros(fine, way):
     torch.manual_seed(0)
     product = linears.product([nn.Linear(64, 48, bias=False)], "int8", fine=fine)
     x = torch.randn(4, 64)
@@ -117,7 +136,7 @@ def test_a_row_of_a_norm_does_not_depend_on_the_rows_beside_it():
         assert torch.equal(norm(x), alone)
 
 
-def test_large_numbers_in_one_place_cost_the_others_no_precision():
+def test_large_numbers_in_one_place_cost_the_others_no_precision(rounded):
     torch.manual_seed(0)
     layer, x = nn.Linear(256, 128), torch.randn(64, 256)
     x[:, [7, 99]] *= 40
@@ -130,7 +149,7 @@ def test_large_numbers_in_one_place_cost_the_others_no_precision():
     assert split < plain / 3
 
 
-def test_a_fine_row_loses_only_what_the_weight_loses():
+def test_a_fine_row_loses_only_what_the_weight_loses(rounded):
     torch.manual_seed(0)
     layer, x = nn.Linear(256, 128), torch.randn(64, 256) ** 5
     with torch.inference_mode():
@@ -172,7 +191,7 @@ def test_the_measured_choice_is_one_of_two(tmp_path, monkeypatch):
     assert list((tmp_path / "none" / "yet").iterdir()) == [tmp_path / "none" / "yet" / "int8.json"]
 
 
-def test_int8_is_near_to_float():
+def test_int8_is_near_to_float(way):
     torch.manual_seed(0)
     layers = [nn.Linear(256, 128), nn.Linear(256, 64)]
     x = torch.randn(9, 256)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from inference.engines import kept
 from inference.engines.packed import linears, weights
 
 _ROWS = (1, 16)  # one answer, and a full pack
@@ -24,7 +25,7 @@ def best(model: nn.Module) -> str:
     parts = _some(model)
     if not parts or not linears.int8_works():
         return "float32"
-    file = _folder() / "int8.json"
+    file = kept.folder() / "int8.json"
     key = f"{_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {_shapes(parts)}"
     try:
         remembered: dict[str, float] = json.loads(file.read_text())
@@ -82,10 +83,6 @@ def _keep(file: Path, remembered: dict[str, float]) -> None:
         partial.replace(file)
     except OSError:  # a folder that cannot be written: measured again next time
         partial.unlink(missing_ok=True)
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("HEARTH_CACHE") or Path.home() / ".cache" / "hearth")
 
 
 def _processor() -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inference.engines.packed import native
+
 _vector_norm = torch.linalg.vector_norm
 
 
@@ -19,9 +21,12 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.weight = weight  # the library asks a model's first parameter for its type and device
         size = factor.numel()
+        self._plain, self._eps = factor.contiguous(), eps
         self._factor, self._floor = factor * math.sqrt(size), torch.tensor(math.sqrt(size * eps))
 
     def forward(self, x: Tensor) -> Tensor:
+        if native.ready:
+            return native.rms_norm(x, self._plain, self._eps)
         length = torch.hypot(_vector_norm(x, 2, -1, True), self._floor)
         return (x / length).mul_(self._factor)
 
@@ -57,13 +62,16 @@ class _Rotary:
         if args or kwargs or q.dtype != torch.float32 or cos.dim() != 3 or q.shape[-1] != cos.shape[-1]:
             rotated: tuple[Tensor, Tensor] = self.original(q, k, cos, sin, *args, **kwargs)
             return rotated
+        together = _joined(q, k)
+        if native.ready and together is not None and q.shape[0] == 1:
+            native.rotate(together, cos, sin)
+            return q, k
         half = q.shape[-1] // 2
         if self._sin is not sin:  # the same for all layers of a forward
             self._signed = torch.cat((-sin[..., :half], sin[..., half:]), -1).unsqueeze(1)
             self._sin = sin
         signed, cos = self._signed, cos.unsqueeze(1)
         assert signed is not None
-        together = _joined(q, k)
         if together is not None:
             out = torch.roll(together, half, -1).mul_(signed).addcmul_(together, cos)
             heads = q.shape[1]
@@ -79,8 +87,9 @@ def _joined(q: Tensor, k: Tensor) -> Tensor | None:
     batch, heads, rows, size = q.shape
     start = q.storage_offset()
     if (
-        q.stride() != k.stride()
-        or q.stride(1) != size
+        q.stride(1) != size
+        or k.stride(1) != size
+        or (rows > 1 and q.stride(2) != k.stride(2))
         or k.storage_offset() != start + heads * size
         or q.untyped_storage().data_ptr() != k.untyped_storage().data_ptr()
     ):

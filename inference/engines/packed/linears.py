@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inference.engines.packed import native
+
 Product = Callable[[Tensor], Tensor]
 Weight = tuple[Tensor, Tensor | None]  # [out, in] and [out]
 
@@ -37,6 +39,12 @@ def product(
     )
     biases = [part.bias.detach() for part in parts if part.bias is not None]
     bias = torch.cat(biases) if biases else None
+    if native.ready and weights == "float32":
+        # Released checkpoints are bfloat16: kept so they are the same numbers in half the memory.
+        exact = torch.equal(weight.bfloat16().float(), weight)
+        return native.Packed(weight, bias, "bfloat16" if exact else "float32")
+    if native.ready and weights == "int8" and not _multiplies_int8():
+        return native.Packed(weight, bias, "int8")
     if weights != "int8":
         return Float(weight, bias)
     return Int8Fine(weight, bias) if fine else Int8(weight, bias, peaks)
@@ -64,6 +72,7 @@ class Int8:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, peaks: Tensor | None = None) -> None:
         self._extra: Tensor | None = None
+        self._shrink: Tensor | None = None
         if peaks is not None:
             copies = _copies(peaks)
             self._extra = torch.repeat_interleave(copies - 1)
@@ -74,6 +83,11 @@ class Int8:
         self._step, self._zero = 1 / levels, levels + 1
 
     def __call__(self, x: Tensor) -> Tensor:
+        if native.ready:
+            rows, most = native.scale_rows(x, self._extra, self._shrink)
+            return native.rescale_rows(
+                _int8_product(rows, self._step, self._zero, self._weight), most, self._bias
+            )
         if self._extra is not None:
             x = torch.cat((x, x.index_select(-1, self._extra)), -1).mul_(self._shrink)
         # A row of zeros becomes NaN here, then some integer, then zero again when it is multiplied below.
@@ -91,6 +105,10 @@ class Int8Fine:
         self._levels = _levels()
 
     def __call__(self, x: Tensor) -> Tensor:
+        if native.ready:
+            both, steps_ = native.split_rows(x, self._levels)
+            y = _int8_product(both, 1.0, self._levels + 1, self._weight)
+            return native.join_rows(y, steps_, self._bias, self._levels)
         step = x.abs().amax(-1, keepdim=True).div_(self._levels)
         rows = x / step
         both = rows.new_empty(2, *rows.shape)
@@ -116,9 +134,31 @@ def _copies(peaks: Tensor) -> Tensor:
 
 @cache
 def int8_works() -> bool:
-    """Whether this torch has the int8 product (FBGEMM's, on x86)."""
+    """Whether there is an int8 product: our own, or FBGEMM's (x86)."""
+    if native.ready:
+        return True
     try:
         return _levels() > 0
+    except (RuntimeError, AttributeError):
+        return False
+
+
+@cache
+def bfloat16_works() -> bool:
+    """Whether oneDNN has a bfloat16 product for this processor (x86: from AVX-512 on)."""
+    try:
+        Float(torch.zeros(16, 16, dtype=torch.bfloat16), None)(torch.zeros(1, 16, dtype=torch.bfloat16))
+        return True
+    except RuntimeError:
+        return False
+
+
+@cache
+def _multiplies_int8() -> bool:
+    """Whether the processor multiplies int8 so much faster than float32 (VNNI) that the rows are worth
+    rounding; without it only the weights are."""
+    try:
+        return _levels() == 127
     except (RuntimeError, AttributeError):
         return False
 
@@ -199,7 +239,10 @@ class GatedMLP(nn.Module):
         self._act: Any = _silu if _is_silu(act) else act
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self._gate_up(x).chunk(2, -1)
+        both = self._gate_up(x)
+        if native.ready and self._act is _silu and both.dtype == torch.float32:
+            return self._down(native.silu_gate(both))
+        gate, up = both.chunk(2, -1)
         return self._down(self._act(gate).mul_(up))
 
 

@@ -16,6 +16,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from inference.engines.packed import native
 from inference.engines.packed.cache import BLOCK, KVCache, Region
 from inference.engines.packed.scheduler import Chunk
 
@@ -82,6 +83,7 @@ class Step:
     places: torch.Tensor  # [3, tokens]: start of the region, place in it, capacity
     decodes: list[Run]
     prompts: list[Row]
+    pack: torch.Tensor | None  # what native.attend is told, for all rows
     masks: dict[Any, torch.Tensor | None] = field(default_factory=dict)
     _rows: dict[int, torch.Tensor] = field(default_factory=dict)
 
@@ -156,7 +158,10 @@ class ModelRunner:
             self._cache,
             torch.tensor([starts, positions, apart], device=self._device),
             _runs([row for row in rows if row.end - row.begin == 1]),
-            [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)],
+            prompts := [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)],
+            _pack([row for row in rows if row.end - row.begin == 1] + prompts)
+            if self._device == "cpu"
+            else None,
         )
         current.step = step
         try:
@@ -187,6 +192,15 @@ class ModelRunner:
         return torch.tensor(values, device=self._device)
 
 
+def _pack(rows: list[Row]) -> torch.Tensor:
+    return native.blocks(
+        [
+            (row.begin, row.end - row.begin, row.position, row.region.start, row.region.capacity)
+            for row in rows
+        ]
+    )
+
+
 def _runs(rows: list[Row]) -> list[Run]:
     runs: list[Run] = []
     for row in rows:
@@ -213,6 +227,9 @@ def _attention(
         return probe(module, query, key, value, sliding_window=sliding_window, **kwargs), None
     step: Step = current.step
     keys, values = step.cache.keys[module.layer_idx], step.cache.values[module.layer_idx]
+    if step.pack is not None and native.can_attend(keys, values) and query.dtype == torch.float32:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return native.attend(query, key, value, (keys, values), step.pack, scale, sliding_window), None
     places = step.rows(key.shape[1])
     keys.index_copy_(0, places, key[0].transpose(0, 1).reshape(-1, key.shape[-1]).to(keys.dtype))
     values.index_copy_(0, places, value[0].transpose(0, 1).reshape(-1, value.shape[-1]).to(values.dtype))

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inference.engines.packed import linears
+from inference.engines import kept
+from inference.engines.packed import linears, native
 from inference.engines.packed.elementwise import replace_rotary, rms_norm
 
 # Linears of decoders whose rounding to int8 is harmless. A router's is not: it stays.
@@ -37,6 +38,9 @@ def prepare(model: nn.Module, weights: str) -> None:
     if weights not in ("float32", "bfloat16", "int8") or any(
         p.device.type != "cpu" for p in model.parameters()
     ):
+        return
+    native.open_kernels(kept.folder())
+    if weights == "bfloat16" and not linears.bfloat16_works():
         return
     model.requires_grad_(False)
     with torch.no_grad():
