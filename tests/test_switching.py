@@ -144,7 +144,8 @@ async def test_a_failed_load_says_why_and_the_old_model_serves_on(
     assert last["code"] == ("load_failed" if fault == "error" else "out_of_memory")
     if fault == "too large":
         assert "0.4 GB" in last["message"] and "0.3 GB" in last["message"]
-        assert house.running() == 4  # nobody was asked to leave for it
+        # Nobody was asked to leave for it.
+        assert [line["state"] for line in house.state() if line["name"] == "Old"] == ["ready"]
     for one in running:
         assert is_whole(await log(house, boss, one["turn"]), 1)
     message = house.message(boss, failed)
