@@ -121,7 +121,8 @@ class Killing:
 
     def look(self, row: Any) -> str:
         """Compare what lies there with the hub's, byte by byte. Says what was found."""
-        from models_registry.downloads.run import files_of, place_of
+        from models_registry.downloads.landed import files_of
+        from models_registry.downloads.run import place_of
         from models_registry.models import Model
 
         place, found = place_of(row), "nothing"

@@ -7,7 +7,8 @@ from pathlib import Path
 from django.utils import timezone
 
 from models_registry.downloads import places, storage
-from models_registry.downloads.run import files_of, place_of
+from models_registry.downloads.landed import files_of
+from models_registry.downloads.run import place_of
 from models_registry.models import Download, Model
 
 

@@ -46,7 +46,7 @@ def land(download: Download, facts: Checked, owner: str) -> bool:
         if model is None:
             return bool(written)
         model.source = {**_source(download), "path": facts.source["path"]}
-        model.engine = facts.engine
+        model.engine = _engine(model, facts, files_of(download))
         model.family = facts.family
         model.context_length = facts.context_length
         model.capabilities = facts.capabilities
@@ -55,6 +55,29 @@ def land(download: Download, facts: Checked, owner: str) -> bool:
         with contextlib.suppress(AppError):  # deleted or switched off since
             model_make_default(model)
     return True
+
+
+def _engine(model: Model, facts: Checked, files: Sequence[Wanted]) -> str:
+    """What a person chose meanwhile, where it can run this; else what fits the files."""
+    from models_registry.services import engine_check
+
+    if model.engine != engine_expected(files):
+        with contextlib.suppress(AppError):
+            return engine_check(facts.source, model.engine)
+    return facts.engine
+
+
+def engine_expected(files: Sequence[Wanted]) -> str:
+    """Until the files are here and say it themselves."""
+    gguf = any(file.path.endswith(".gguf") for file in files)
+    weights = any(file.path.endswith(".safetensors") for file in files)
+    return Model.Engine.LLAMA_CPP if gguf and not weights else Model.Engine.TRANSFORMERS
+
+
+def files_of(download: Download) -> list[Wanted]:
+    return [
+        Wanted(line["path"], line["size"], line.get("sha256"), line.get("sha1")) for line in download.files
+    ]
 
 
 def _source(download: Download) -> dict[str, str]:

@@ -14,8 +14,8 @@ from django.utils import timezone
 from config.errors import AppError
 from models_registry import hubs
 from models_registry.downloads import leases, places
-from models_registry.downloads.failure import Failure, Wanted, stored
-from models_registry.downloads.landed import inspect, land
+from models_registry.downloads.failure import Failure, stored
+from models_registry.downloads.landed import files_of, inspect, land
 from models_registry.downloads.transfer import Transfer
 from models_registry.models import Download, Model
 
@@ -50,12 +50,6 @@ def download_run(download_id: str, told: Told | None = None) -> bool:
     finally:
         leases.let_go(owner)
     return True
-
-
-def files_of(download: Download) -> list[Wanted]:
-    return [
-        Wanted(line["path"], line["size"], line.get("sha256"), line.get("sha1")) for line in download.files
-    ]
 
 
 def place_of(download: Download) -> Path:

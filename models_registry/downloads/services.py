@@ -17,7 +17,8 @@ from models_registry.deadlock import retried
 from models_registry.downloads import clean, leases, places, storage, words
 from models_registry.downloads.code import code_check
 from models_registry.downloads.failure import Failure, Wanted
-from models_registry.downloads.run import files_of, place_of, promised_bytes
+from models_registry.downloads.landed import engine_expected, files_of
+from models_registry.downloads.run import place_of, promised_bytes
 from models_registry.hubs.base import HubFile, RepoInfo
 from models_registry.hubs.choose import wanted_files
 from models_registry.models import Download, Model
@@ -194,7 +195,7 @@ def _store(row: Download, model: Model) -> None:
 def _model(info: RepoInfo, wanted: list[Wanted], name: str | None) -> Model:
     return Model(
         name=_name(info, wanted, name),
-        engine=_engine(wanted),
+        engine=engine_expected(wanted),
         source={"kind": "hub", "hub": info.hub, "repo": info.repo, "revision": info.revision},
     )
 
@@ -211,13 +212,6 @@ def _name(info: RepoInfo, wanted: list[Wanted], name: str | None) -> str:
     taken = set(Model.objects.filter(name__startswith=plain).values_list("name", flat=True))
     numbers = (f"{plain} ({number})" for number in range(2, len(taken) + 3))
     return next(one for one in (plain, *numbers) if one not in taken)
-
-
-def _engine(wanted: list[Wanted]) -> str:
-    """Until the files are here and say it themselves."""
-    gguf = any(file.path.endswith(".gguf") for file in wanted)
-    weights = any(file.path.endswith(".safetensors") for file in wanted)
-    return Model.Engine.LLAMA_CPP if gguf and not weights else Model.Engine.TRANSFORMERS
 
 
 def _line(file: Wanted) -> dict[str, Any]:

@@ -358,3 +358,15 @@ def test_old_cancelled_ones_are_forgotten(make_repo: Callable[..., Path]) -> Non
     Download.objects.update(finished=timezone.now() - timedelta(days=8))
     leases.prune()
     assert not Download.objects.filter(pk=download.pk).exists()
+
+
+def test_an_engine_that_was_chosen_meanwhile_stays_where_it_can_run_the_files(
+    make_repo: Callable[..., Path],
+) -> None:
+    make_repo()
+    download = ask()
+    Model.objects.update(engine="vllm")
+    assert download_run(download.pk) and model_of(download).engine == "vllm"
+    other = ask("modelscope")
+    Model.objects.filter(pk=other.model_id).update(engine="llama_cpp")  # not for a folder
+    assert download_run(other.pk) and model_of(other).engine == "transformers"
