@@ -1,9 +1,10 @@
 """Whether models give back what they take, and how often they are switched.
 
-    python benchmarks/residency.py [--model FOLDER] [--rounds 20]
+    python benchmarks/residency.py [--model FOLDER] [--work FOLDER] [--rounds 20]
 
-Starts an inference server of its own. Three models (one folder under three names, two dtypes) are loaded and
-unloaded in turn; printed is the memory of all its processes with nothing loaded, before and after.
+Starts an inference server of its own. Five models of five families are loaded, asked and unloaded in turn,
+each so many times; printed is the memory of all its processes with nothing loaded, after one of each and at
+the end.
 Then ten requests for the three at once, with room for one: answers, loads, seconds. Needs Linux.
 """
 
@@ -24,6 +25,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.fit_models import make  # noqa: E402
 from inference.client import InferenceClient  # noqa: E402
 from inference.errors import InferenceError  # noqa: E402
 from inference.protocol import Event, ModelSpec  # noqa: E402
@@ -74,6 +76,19 @@ class Server:
             with suppress(psutil.Error):
                 infos.append(process.memory_full_info())
         return Memory(sum(info.pss for info in infos), sum(info.uss for info in infos))
+
+
+FIVE = ("llama", "qwen3_moe", "gemma3", "deepseek_v3")
+
+
+def five(folder: Path, work: Path) -> list[ModelSpec]:
+    """The real model, and four with random weights."""
+    folders = {folder.name: folder, **{name: make(work / name, name) for name in FIVE}}
+    settings = {"dtype": "bfloat16", "kv_tokens": 4096}
+    return [
+        ModelSpec(f"five-{name}", name, "transformers", {"kind": "folder", "path": str(path)}, settings)
+        for name, path in folders.items()
+    ]
 
 
 def models(folder: Path) -> list[ModelSpec]:
@@ -135,13 +150,14 @@ async def main() -> None:
     )
     folder = os.environ.get("HEARTH_TEST_MODEL") or ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct"
     parser.add_argument("--model", type=Path, default=folder)
-    parser.add_argument("--rounds", type=int, default=20, help="loads and unloads, after one of each model")
+    parser.add_argument("--rounds", type=int, default=20, help="loads and unloads of each model")
+    parser.add_argument("--work", type=Path, help="keeps the made models; else they are made anew")
     args = parser.parse_args()
-    specs = models(args.model)
     with tempfile.TemporaryDirectory() as run:
+        specs = await asyncio.to_thread(five, args.model, args.work or Path(run))
         async with Server(run) as server:
-            empty, loads = await turns(server, specs, args.rounds)
-    print(f"all processes, nothing loaded, after one load of each model and after {args.rounds} more:")
+            empty, loads = await turns(server, specs, (args.rounds - 1) * len(specs))
+    print(f"all processes, nothing loaded, after one load of each of {len(specs)} and after {args.rounds}:")
     for name, before, after in zip(Memory._fields, empty[0], empty[-1], strict=True):
         print(
             f"  {name} {before / 1e6:.1f} -> {after / 1e6:.1f} MB ({100 * (after - before) / before:+.2f} %)"
@@ -152,9 +168,8 @@ async def main() -> None:
 
     from inference.engines import fit
 
-    needs = [
-        plan.total(plan.wanted_tokens) for spec in specs if (plan := fit.read(args.model, spec.settings))
-    ]
+    specs = models(args.model)
+    needs = [plan.need(plan.wanted_tokens) for spec in specs if (plan := fit.read(args.model, spec.settings))]
     with tempfile.TemporaryDirectory() as run:
         async with Server(run, limit=max(needs) + min(needs) // 2) as server:
             ended, loaded, spent = await rush(server, specs)

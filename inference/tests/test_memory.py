@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from inference.errors import InferenceError
 from inference.protocol import ModelSpec
 from inference.service import memory as module
 from inference.service.memory import Memory, bytes_of
@@ -153,3 +154,20 @@ def test_a_model_larger_than_any_card_is_not_counted(tmp_path: Path) -> None:
     assert Memory().plan(spec, "cuda:1") is None
     fixed = ModelSpec("m", "m", "transformers", spec.source, {"device": "cuda:1"})
     assert Memory().plan(fixed, "cuda:1") is not None
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("harm", ["cut", "no config", "code"])
+def test_a_damaged_folder_is_found_out_before_anybody_leaves_for_it(tmp_path: Path, harm: str) -> None:
+    folder = make(tmp_path, LLAMA)
+    weights = folder / "model.safetensors"
+    if harm == "cut":
+        os.truncate(weights, weights.stat().st_size - 1)
+    elif harm == "no config":
+        (folder / "config.json").unlink()
+    else:
+        (folder / "modeling_x.py").touch()
+    spec = ModelSpec("m", "m", "transformers", {"kind": "folder", "path": str(folder)})
+    with pytest.raises(InferenceError, match="load_failed"):
+        Memory().plan(spec, "cpu")
+    assert Memory().foresee(spec, "cpu").weights > 0, "the question alone is answered as well as it can be"
