@@ -5,12 +5,16 @@ Needs the built page and Chromium; everything shown is answered by scripted mode
 
 from __future__ import annotations
 
+import json
+import math
 import sys
+import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 from tests.browser.guests import Guests, ask, chromium, ended, has_words, last_answer
+from tests.fake_hub import FakeHub
 from tests.house import ROOT, House, Person, python
 
 QUESTION = {
@@ -68,6 +72,42 @@ def models(house: House, admin: Person) -> None:
     house.echo_model(admin, "Echo frail", settings=inline, **script)
 
 
+def repository(folder: Path) -> None:
+    """Qwen3-0.6B as a hub lists it: its real shape, and weights that are a hole in the disk."""
+    folder.mkdir(parents=True)
+    wide, heads, inner, layers, vocabulary = 1024, 16 * 128, 3072, 28, 151936
+    config = {
+        "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "torch_dtype": "bfloat16",
+        "hidden_size": wide, "intermediate_size": inner, "num_hidden_layers": layers, "head_dim": 128,
+        "num_attention_heads": 16, "num_key_value_heads": 8, "vocab_size": vocabulary,
+        "max_position_embeddings": 40960, "tie_word_embeddings": True,
+    }  # fmt: skip
+    shapes = {"model.embed_tokens.weight": [vocabulary, wide], "model.norm.weight": [wide]}
+    for layer in range(layers):
+        parts = {
+            "self_attn.q_proj": [heads, wide], "self_attn.k_proj": [wide, wide],
+            "self_attn.v_proj": [wide, wide], "self_attn.o_proj": [wide, heads],
+            "mlp.gate_proj": [inner, wide], "mlp.up_proj": [inner, wide], "mlp.down_proj": [wide, inner],
+            "input_layernorm": [wide],
+        }  # fmt: skip
+        shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in parts.items()}
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, end]}
+    head = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as weights:
+        weights.write(len(head).to_bytes(8, "little") + head)
+        weights.truncate(8 + len(head) + end)
+    (folder / "config.json").write_text(json.dumps(config))
+    template = {"chat_template": "{% for tool in tools %}{{ tool }}{% endfor %}<think></think><tool_call>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(template))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "LICENSE").write_text("Apache License 2.0")
+    (folder / "README.md").write_text("# Qwen3-0.6B")
+    folder.with_name(folder.name + ".json").write_text(json.dumps({"license": "apache-2.0"}))
+
+
 class Pictures:
     def __init__(self, house: House, guests: Guests, person: Person, folder: Path) -> None:
         self.house, self.guests, self.person, self.folder = house, guests, person, folder
@@ -117,11 +157,23 @@ class Pictures:
         page = self.guests.open(self.person, "/models", **WIDE)
         page.get_by_test_id("model-card").first.wait_for()
         self.take(page, "models")
+        page = self.guests.open(self.person, "/models/add/modelscope/Qwen/Qwen3-0.6B", **WIDE)
+        page.get_by_test_id("repo-download").click()
+        page.get_by_test_id("download-figures").get_by_text("left").wait_for(timeout=60_000)
+        self.take(page, "get-model")
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    house = House(worker=True)
+    with tempfile.TemporaryDirectory() as root, FakeHub(root) as hub:
+        repository(Path(root) / "Qwen" / "Qwen3-0.6B")
+        hub.faults.add("throttle", match="*.safetensors", rate=30_000_000)
+        hub.repos.all()  # hashed before anybody waits for an answer
+        _take_all(folder, hub.endpoint)
+
+
+def _take_all(folder: Path, hub: str) -> None:
+    house = House(worker=True, HEARTH_MODELSCOPE_ENDPOINT=hub, HEARTH_HF_ENDPOINT=hub)
     python(house.env, "-m", "django", "collectstatic", "--noinput", "--verbosity", "0")
     with house, chromium() as browser:
         admin = house.register("anna")

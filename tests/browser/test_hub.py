@@ -41,6 +41,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     (pickles / "config.json").write_text('{"model_type": "llama"}')
     (pickles / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with FakeHub(root) as hub:
+        hub.repos.all()  # hashes of gigabytes: not while somebody waits for an answer
         yield hub
 
 
@@ -110,7 +111,7 @@ def chat_with_new(page: Page, name: str) -> None:
     """One click on a finished download: a chat, with the model on its way into memory."""
     page.get_by_test_id("download-chat").click()
     picker = page.get_by_test_id("model-picker")
-    expect(picker).to_contain_text(name)
+    expect(picker).to_contain_text(name, timeout=LONG_MS)
     expect(picker).to_have_attribute("data-state", "ready", timeout=LONG_MS)
 
 
@@ -120,15 +121,19 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
     visitors: Guests, hub_house: House, hub: FakeHub, keeper: Person
 ) -> None:
     page, other = visitors.open(keeper, "/models"), visitors.open(keeper, "/models/add")
+    for each in (page, other):
+        each.set_default_timeout(LONG_MS)
     page.get_by_test_id("model-register").click()
 
     # ModelScope: slowly, cut once in the middle, paused, seen by a second administrator and after a reload.
     find(page, "modelscope", "ember", EMBER)
-    expect(page.get_by_test_id("fit-sentence")).to_contain_text("fits with")
+    expect(page.get_by_test_id("fit-sentence")).to_contain_text("fits with", timeout=LONG_MS)
     page.get_by_test_id("repo-files").get_by_text("not fetched").click()
-    expect(page.locator("[data-testid=repo-file][data-wanted=false]")).to_contain_text(["modeling_ember.py"])
-    hub.faults.add("throttle", match="*.safetensors", rate=12_000_000)
-    hub.faults.add("cut", match="*.safetensors", after=20_000_000, times=1)
+    expect(page.locator("[data-testid=repo-file][data-wanted=false]")).to_contain_text(
+        ["modeling_ember.py"], timeout=LONG_MS
+    )
+    hub.faults.add("throttle", match="*.safetensors", rate=800_000)
+    hub.faults.add("cut", match="*.safetensors", after=2_000_000, times=1)
     page.get_by_test_id("repo-download").click()
     expect(download(page, "running").get_by_test_id("download-figures")).to_contain_text(
         "/s", timeout=LONG_MS
@@ -136,10 +141,10 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
     hub.until(lambda: bool(_resumed(hub, EMBER)), within=60)
     expect(download(other, "running")).to_be_visible(timeout=LONG_MS)
     download(page).get_by_test_id("download-pause").click()
-    expect(download(page, "paused").get_by_test_id("download-state")).to_have_text("Paused")
+    expect(download(page, "paused").get_by_test_id("download-state")).to_have_text("Paused", timeout=LONG_MS)
     expect(download(other, "paused")).to_be_visible(timeout=LONG_MS)
     page.reload()
-    expect(download(page, "paused")).to_be_visible()
+    expect(download(page, "paused")).to_be_visible(timeout=LONG_MS)
     hub.faults.clear()
     download(other).get_by_test_id("download-resume").click()
     expect(download(page, "done")).to_contain_text("checked against the hub", timeout=LONG_MS)
@@ -161,11 +166,11 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
     page.get_by_test_id("model-picker").click()
     page.locator(".pick-row").filter(has_text="Ember-135M").click()
     assert answer_of(page, "Name another one.")
-    expect(page.get_by_test_id("model-picker")).to_contain_text("Ember-135M")
+    expect(page.get_by_test_id("model-picker")).to_contain_text("Ember-135M", timeout=LONG_MS)
 
     page.goto("/models")
     for name in ("Ember-135M", "Spark-135M"):
-        expect(card(page, name)).to_have_attribute("data-state", re.compile("ready|stopped"))
+        expect(card(page, name)).to_have_attribute("data-state", re.compile("ready|stopped"), timeout=LONG_MS)
         if card(page, name).get_attribute("data-state") == "ready":
             card(page, name).get_by_test_id("model-unload").click()
         expect(card(page, name)).to_have_attribute("data-state", "stopped", timeout=LONG_MS)

@@ -392,7 +392,7 @@ export const en = {
   'hub.repo.files': '{count} files, {size}',
   'hub.repo.oneFile': '1 file, {size}',
   'hub.repo.skipped': '{count} not fetched',
-  'hub.repo.wanted': 'Will be fetched',
+  'hub.repo.wanted': 'Will be fetched: {files}',
   'hub.repo.refused': 'This repository is refused',
   'hub.repo.gated': '{hub} hands these files only to who has agreed to the terms on its page. With a token of such an account in {variable} the download works.',
   'hub.repo.noDisk': 'The disk has {free} free; {size} are needed. Free some room first.',

@@ -394,7 +394,7 @@ export const zh: Record<keyof typeof en, string> = {
   'hub.repo.files': '{count} 个文件，{size}',
   'hub.repo.oneFile': '1 个文件，{size}',
   'hub.repo.skipped': '{count} 个不获取',
-  'hub.repo.wanted': '将会获取',
+  'hub.repo.wanted': '将会获取：{files}',
   'hub.repo.refused': '拒绝使用这个仓库',
   'hub.repo.gated': '{hub} 只向已在其页面同意条款的账号提供这些文件。把这样的账号令牌写入 {variable} 后即可下载。',
   'hub.repo.noDisk': '磁盘剩余 {free}，需要 {size}。请先腾出空间。',

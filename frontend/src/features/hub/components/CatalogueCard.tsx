@@ -13,12 +13,15 @@ import { Abilities, Facts, RoomTag } from './facts'
 
 interface Props { entry: Entry; room: Room | null; near: HubName | null; onChat: (model: string) => void }
 
+/** Most names say the size themselves, rounded in their own way. */
+const SIZED = /\d[BM]\b/i
+
 export function CatalogueCard({ entry, room, near, onChat }: Props) {
   const { t, bytes, lang } = useT()
   const remote = entry.remote !== null && !entry.modelscope && !entry.huggingface
   return (
     <Card size="small" className="model-card" data-testid="catalogue-card" data-entry={entry.id}
-      title={<span className="card-title"><span className="card-name" title={entry.name}>{entry.name}</span>{entry.parameters && <span className="card-count">{parametersOf(entry.parameters)}</span>}</span>}>
+      title={<span className="card-title"><span className="card-name" title={entry.name}>{entry.name}</span>{entry.parameters > 0 && !SIZED.test(entry.name) && <span className="card-count">{parametersOf(entry.parameters)}</span>}</span>}>
       {remote ? <span className="room-tag">{t('hub.catalogue.remote')}</span> : <RoomTag tone={toneInRoom(entry.needed_bytes, room)} />}
       <Facts rows={[
         [t('hub.catalogue.size'), entry.size_bytes && !remote ? bytes(entry.size_bytes) : null],

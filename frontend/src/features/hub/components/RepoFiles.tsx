@@ -9,7 +9,7 @@ export function RepoFiles({ repo }: { repo: Repo }) {
   const [wanted, skipped] = [wantedFiles(repo), skippedFiles(repo)]
   const sum = { count: wanted.length, size: bytes(repo.size_bytes) }
   const panels = [
-    ...(wanted.length > 0 ? [{ key: 'wanted', label: `${t('hub.repo.wanted')}: ${t(wanted.length === 1 ? 'hub.repo.oneFile' : 'hub.repo.files', sum)}`, children: <Files files={wanted} /> }] : []),
+    ...(wanted.length > 0 ? [{ key: 'wanted', label: t('hub.repo.wanted', { files: t(wanted.length === 1 ? 'hub.repo.oneFile' : 'hub.repo.files', sum) }), children: <Files files={wanted} /> }] : []),
     ...(skipped.length > 0 ? [{ key: 'skipped', label: t('hub.repo.skipped', { count: skipped.length }), children: <Files files={skipped} /> }] : []),
   ]
   return <Collapse className="repo-files" size="small" items={panels} data-testid="repo-files" />
