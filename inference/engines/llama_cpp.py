@@ -86,7 +86,7 @@ class LlamaCppEngine(ServerEngine):
         each = int((props.get("default_generation_settings") or {}).get("n_ctx") or 0)
         dtype = props.get("model_ftype")
         return {
-            "device": "cpu" if self.spec.settings.get("device") in (None, "auto", "cpu") else "cuda",
+            "device": self.device,
             "dtype": dtype if isinstance(dtype, str) else None,
             "context_length": each or CONTEXT,
             "slots": slots,

@@ -4,6 +4,7 @@ asked whether it is well, spoken to in completions, and ended with all that it h
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import shutil
@@ -69,7 +70,21 @@ class ServerEngine(ABC):
         """The program and its flags, to hear on `socket`. Raises InferenceError: it is not there."""
 
     def environment(self) -> dict[str, str]:
-        return {}
+        """What is added to the program's: the card that room was made on, unless it takes several."""
+        device, settings = self.device, self.spec.settings
+        several = int(settings.get("tensor_parallel") or 1) * int(settings.get("pipeline_parallel") or 1) > 1
+        if not device.startswith("cuda:") or several:
+            return {}
+        index, visible = int(device[5:]), os.environ.get("CUDA_VISIBLE_DEVICES")
+        names = visible.split(",") if visible else []
+        return {"CUDA_VISIBLE_DEVICES": names[index] if index < len(names) else str(index)}
+
+    @property
+    def device(self) -> str:
+        """Where the manager has decided that it runs; a machine without cards leaves it open, and then it is
+        the CPU."""
+        asked = str(self.spec.settings.get("device") or "auto")
+        return "cpu" if asked == "auto" else asked
 
     @abstractmethod
     async def inspect(self) -> dict[str, Any]:

@@ -72,13 +72,12 @@ class SglangEngine(ServerEngine):
         return [*command, *flags_of("sglang", settings.get("flags"))]
 
     def environment(self) -> dict[str, str]:
-        return {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+        return {**super().environment(), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
     async def inspect(self) -> dict[str, Any]:
         models = (await self.ask("/v1/models")).get("data") or [{}]
-        device = self.spec.settings.get("device")
         return {
-            "device": "cuda" if device in (None, "auto") else str(device),
+            "device": self.device,
             "dtype": self.spec.settings.get("dtype"),
             "context_length": int(models[0].get("max_model_len") or 4096),
         }

@@ -63,7 +63,12 @@ class VllmEngine(ServerEngine):
 
     def environment(self) -> dict[str, str]:
         settings = self.spec.settings
-        found = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+        found = {
+            **super().environment(),
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+        }
         found["VLLM_DO_NOT_TRACK"] = "1"
         # A virtual environment's own programs (ninja, ray) are called by name.
         binary = program(os.environ.get("HEARTH_VLLM"), "vllm", _REMEDY)[0]
@@ -77,9 +82,8 @@ class VllmEngine(ServerEngine):
 
     async def inspect(self) -> dict[str, Any]:
         models = (await self.ask("/v1/models")).get("data") or [{}]
-        cpu = self.spec.settings.get("device") in (None, "auto", "cpu")
         return {
-            "device": "cpu" if cpu else str(self.spec.settings.get("device")),
+            "device": self.device,
             "dtype": self.spec.settings.get("dtype"),
             "context_length": int(models[0].get("max_model_len") or 4096),
             "slots": self._slots,

@@ -213,6 +213,17 @@ async def test_killed_in_mid_answer_the_manager_restarts_it_and_the_answer_goes_
         await manager.close()
 
 
+def test_one_card_is_the_one_that_room_was_made_on(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def visible(**settings: Any) -> str | None:
+        engine = create(spec(gguf, **settings))
+        assert isinstance(engine, ServerEngine)
+        return engine.environment().get("CUDA_VISIBLE_DEVICES")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert (visible(), visible(device="cpu"), visible(device="cuda:1")) == (None, None, "5")
+    assert visible(device="cuda:1", tensor_parallel=2) is None
+
+
 def test_flags_come_from_the_list_alone() -> None:
     assert flags_of("vllm", {"block-size": 16, "enforce-eager": True}) == [
         "--block-size",
