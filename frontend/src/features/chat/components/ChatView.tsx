@@ -34,7 +34,7 @@ export function ChatView({ chat, models, model, modelsKnown, userName }: Props) 
   useEffect(() => chat.freshen(), [chat])
 
   const send = (text: string) => {
-    chat.ask(text, pick)
+    chat.ask(text, pick, model?.id)
     toEnd()
   }
   const resend = useCallback((key: string, other?: string) => chat.resend(key, other ?? pick), [chat, pick])

@@ -64,12 +64,13 @@ export class Chat {
 
   // ---- what the person does
 
-  ask(content: string, model: string | undefined): void {
+  /** `expected`: the model that answers when none is named, as far as the page knows. */
+  ask(content: string, model: string | undefined, expected?: string): void {
     const client_id = newId()
     const parent = this.transcript.entries.at(-1)?.message.id ?? null
     const user = draftMessage(`u-${client_id}`, 'user', parent, 'done', content, null)
     const frame = { type: 'turn.start' as const, client_id, conversation: this.id, content, ...(model ? { model } : {}) }
-    this.request(frame, this.transcript.entries, user, [])
+    this.request(frame, this.transcript.entries, user, [], expected)
   }
 
   /** Other words in the place of this question (and of all below it). */
@@ -126,9 +127,9 @@ export class Chat {
     if (live) this.ports.send({ type: 'turn.stop', turn: live.turn })
   }
 
-  private request(frame: Exclude<Request['frame'], { type: 'turn.continue' }>, before: Entry[], user: Message | null, siblings: string[]): void {
+  private request(frame: Exclude<Request['frame'], { type: 'turn.continue' }>, before: Entry[], user: Message | null, siblings: string[], expected?: string): void {
     const parent = user?.id ?? before.at(-1)?.message.id ?? null
-    const answer = draftMessage(`a-${frame.client_id}`, 'assistant', parent, 'queued', '', 'model' in frame ? (frame.model ?? null) : null)
+    const answer = draftMessage(`a-${frame.client_id}`, 'assistant', parent, 'queued', '', ('model' in frame ? frame.model : undefined) ?? expected ?? null)
     answer.siblings = [...siblings, answer.id]
     const added = [user, answer].filter((message) => message !== null).map((message): Entry => ({ ...entryOf(message), delivery: { state: 'sending' } }))
     this.requests.set(frame.client_id, { frame, user: user?.id ?? null, assistant: answer.id, stop: false })

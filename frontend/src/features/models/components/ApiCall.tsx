@@ -47,7 +47,7 @@ function Key({ name, made, onMade }: { name: string; made: string | null; onMade
       setBusy(false)
     }
   }
-  if (made) return <Alert type="success" showIcon title={t('models.call.keyMade')} description={<code className="call-key" data-testid="api-key">{made}</code>} />
+  if (made) return <Alert type="success" showIcon title={<>{t('models.call.keyMade')}<br /><code className="call-key" data-testid="api-key">{made}</code></>} />
   return (
     <div className="call-make">
       <span className="card-note">{t('models.call.keyNeeded')}</span>

@@ -10,11 +10,12 @@ const KNOWN: Record<string, Key | undefined> = {
 
 /** What went wrong last, in a sentence; the engine's own words unfold below it for who runs the house. */
 export function CardError({ model }: { model: Model }) {
-  const { t } = useT()
+  const { t, lang } = useT()
   const { error, log } = model
   if (!error) return null
   const known = KNOWN[error.code]
-  const raw = isRaw(error.message)
+  // A sentence that came in another language than the reader's stands in the log, too.
+  const raw = isRaw(error.message) || (lang === 'zh' && known !== undefined && !/\p{Script=Han}/u.test(error.message))
   const said = known ? t(known) : raw || !error.message ? t('models.fail.plain', { code: error.code }) : error.message
   const detail = error.message && error.message !== said ? error.message : null
   const details = [detail, log?.trim() || null].filter((text) => text !== null)

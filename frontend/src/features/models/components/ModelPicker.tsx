@@ -18,7 +18,7 @@ export function ModelPicker({ models, current, onPick }: Props) {
   const item = (model: Model) => ({
     key: model.id,
     icon: model.id === current?.id ? <CheckOutlined /> : <span className="no-check" />,
-    label: <span className="pick-row"><span className="pick-name">{model.name}<Mine model={model} /></span><StateTag model={model} /></span>,
+    label: <span className="pick-row"><span className="pick-name">{model.name}{' '}<Mine model={model} /></span><StateTag model={model} /></span>,
   })
   const groups = groupsOf(models).map(({ group, items }) => ({
     key: group, type: 'group' as const, label: t(`models.group.${group}`),
