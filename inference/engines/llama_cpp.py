@@ -10,8 +10,9 @@ from typing import Any
 
 from inference import gguf_header
 from inference.bounded import Refused
-from inference.engines.server_child import ServerEngine, program
+from inference.engines.server_child import ServerEngine
 from inference.engines.server_dialogue import Dialogue, Prompt, refuses
+from inference.engines.server_process import program
 from inference.errors import InferenceError
 from inference.protocol import GenerateRequest, ModelSpec
 from inference.server_flags import flags_of

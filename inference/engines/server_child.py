@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shlex
 import shutil
 import tempfile
 import time
@@ -289,17 +288,6 @@ class ServerEngine(ABC):
             return InferenceError("out_of_memory", f"{self.title} ended: the memory was not enough.")
         told = [line for line in lines if _COMPLAINT.search(line)] or lines or ["it said nothing"]
         return InferenceError("load_failed", f"{self.title} ended: {told[-1][:300]}")
-
-
-def program(named: str | None, name: str, remedy: str) -> list[str]:
-    """The command of a server: what an administrator `named` in the environment, else `name` on the PATH.
-    Raises InferenceError("load_failed") with the `remedy`."""
-    command = shlex.split(named or "") or [name]
-    found = shutil.which(command[0])
-    if found is None:
-        message = f"There is no program {command[0]} for the model service. {remedy}"
-        raise InferenceError("load_failed", message)
-    return [found, *command[1:]]
 
 
 def died(title: str) -> InferenceError:

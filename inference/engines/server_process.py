@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from inference.engines import server_guard
+from inference.errors import InferenceError
 
 #: What is kept of the output: so many lines, each so long.
 LINES, LONGEST_LINE = 64, 400
@@ -110,3 +113,14 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if _KEPT.fullmatch(name) and not _SECRET.search(name)
     }
+
+
+def program(named: str | None, name: str, remedy: str) -> list[str]:
+    """The command of a server: what an administrator `named` in the environment, else `name` on the PATH.
+    Raises InferenceError("load_failed") with the `remedy`."""
+    command = shlex.split(named or "") or [name]
+    found = shutil.which(command[0])
+    if found is None:
+        message = f"There is no program {command[0]} for the model service. {remedy}"
+        raise InferenceError("load_failed", message)
+    return [found, *command[1:]]

@@ -18,8 +18,9 @@ from typing import Any
 import aiohttp
 
 from inference.engines import openai_wire, server_dialogue
-from inference.engines.server_child import GONE, ServerEngine, died, program
+from inference.engines.server_child import GONE, ServerEngine, died
 from inference.engines.server_dialogue import Prompt
+from inference.engines.server_process import program
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
 from inference.server_flags import flags_of

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from inference.engines import server_dialogue
-from inference.engines.server_child import ServerEngine, program
+from inference.engines.server_child import ServerEngine
 from inference.engines.server_dialogue import Prompt, refuses
+from inference.engines.server_process import program
 from inference.errors import InferenceError
 from inference.protocol import GenerateRequest, ModelSpec
 from inference.server_flags import flags_of
