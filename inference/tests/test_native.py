@@ -65,8 +65,8 @@ def test_attention_is_torchs_and_the_same_for_a_prompt_and_for_token_after_token
         parts = []
         for begin, end in zip(cuts, (*cuts[1:], length), strict=True):
             rows = [(at - begin, min(16, end - at), at, start, capacity) for at in range(begin, end, 16)]
-            step = [tensor[:, :, begin:end] for tensor in (q, k, v)]
-            parts.append(native.attend(*step, memory, native.blocks(rows), key**-0.5, window))
+            query, keys, values = (tensor[:, :, begin:end] for tensor in (q, k, v))
+            parts.append(native.attend(query, keys, values, memory, native.blocks(rows), key**-0.5, window))
         return torch.cat(parts, 1)
 
     whole = read(0)

@@ -88,7 +88,7 @@ class Int8:
             return native.rescale_rows(
                 _int8_product(rows, self._step, self._zero, self._weight), most, self._bias
             )
-        if self._extra is not None:
+        if self._extra is not None and self._shrink is not None:
             x = torch.cat((x, x.index_select(-1, self._extra)), -1).mul_(self._shrink)
         # A row of zeros becomes NaN here, then some integer, then zero again when it is multiplied below.
         largest = x.abs().amax(-1, keepdim=True)
