@@ -3,11 +3,11 @@
     python benchmarks/fit.py [--work FOLDER] [--families llama qwen3_moe ...] [--model FOLDER ...]
                              [--contexts 2048 8192 16384] [--dtypes float32 bfloat16 int8] [--json FILE]
 
-Each model is loaded by the engine in a process of its own, forked as the service forks them. Its private
-memory (USS) is read before, when it is loaded, and when its KV cache is written as far as a context is long
-(with ones: prompts of that length would take hours). Before the model a twin of next to no size is loaded and
-let go, so that libraries and what they keep do not count as weights: that is the overhead, printed apart.
-`peak` is the most that the load took on the way. Needs Linux.
+Each model is loaded by the engine in a process of its own, forked as the service forks them. Its memory
+(anonymous, and what is there of the weights' files) is read before, when it is loaded, and when a KV cache for
+each context is written (with ones: prompts of that length would take hours). Before the model a twin of next to
+no size is loaded and let go, so that libraries and what they keep do not count as weights: that is the
+overhead, printed apart. `peak` is the most that the load took on the way. Needs Linux.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
-
-import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -76,9 +74,11 @@ class Line:
 def run(link: Connection, twin: Path, folder: Path, dtype: str, contexts: list[int]) -> None:
     """In a process of its own, forked as the service forks them. Loads the twin and lets it go, so that all
     that a model's process takes anyway is there; then the model, and writes its cache."""
+    from inference.engines.packed.cache import KVCache, LayerShape
+
     asyncio.run(_load(twin, dtype, contexts[-1]))
     _give_back()
-    before = psutil.Process().memory_full_info().uss
+    before = _held()
     peaks: list[int] = []
     done = threading.Event()
     watch = threading.Thread(target=_watch, args=(peaks, done))
@@ -89,13 +89,18 @@ def run(link: Connection, twin: Path, folder: Path, dtype: str, contexts: list[i
     _give_back()
     for weight in engine._engine._loop._runner._model.parameters():
         weight.sum()  # what is left in the file comes with its use
-    loaded, full = psutil.Process().memory_full_info().uss, {}
-    cache = engine._engine._cache
+    loaded, full = _held(), {}
+    own = engine._engine._cache
+    layers = [
+        LayerShape(keys.shape[0] // own.size, keys.shape[1], values.shape[1])
+        for keys, values in zip(own.keys, own.values, strict=True)
+    ]
     for context in contexts:
+        cache = KVCache(layers, context, own.keys[0].dtype)
         for memory in (*cache.keys, *cache.values):
-            # A sequence has its tokens one beside the other, whatever its heads.
-            memory[: context * (memory.shape[0] // cache.size)].fill_(1)
-        full[context] = psutil.Process().memory_full_info().uss
+            memory.fill_(1)
+        full[context] = _held()
+        del cache, memory
     link.send(Measured(before, loaded, max(peaks), full, info["dtype"]))
 
 
@@ -114,6 +119,18 @@ def _watch(peaks: list[int], done: threading.Event) -> None:
         lines = Path("/proc/self/status").read_text().splitlines()
         line = next(line for line in lines if line.startswith("RssAnon"))
         peaks.append(int(line.split()[1]) << 10)
+
+
+def _held() -> int:
+    """Anonymous memory, and what of the weights' files is mapped and there, whoever else maps it."""
+    held, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if "-" in name.split(" ")[0]:
+            counts = line.endswith(".safetensors")
+        elif name == "Anonymous" or (name == "Rss" and counts):
+            held += int(value.split()[0]) << 10
+    return held
 
 
 def measure(context: Any, *subject: Any) -> Measured:

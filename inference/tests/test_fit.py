@@ -70,7 +70,7 @@ def test_bytes_of_a_token(config: dict[str, Any], expected: int) -> None:
         ({}, "cpu", True, 800 * 2 + (800 + 256 + 8) * 4),
         ({"dtype": "bfloat16"}, "cpu", False, (800 + 256 + 8) * 2),
         ({}, "cuda:0", True, (800 + 256 + 8) * 2),
-        ({"dtype": "bfloat16"}, "cpu", True, (2 * 800 + 256 + 8) * 2),
+        ({"dtype": "bfloat16"}, "cpu", True, (800 + 256 + 8) * 2),
         ({"dtype": "float16"}, "cpu", True, (800 + 256 + 8) * 2),
         ({"dtype": "int8"}, "cpu", False, 800 * 2 + INT8 + 8 * 4),
         ({"dtype": "int8"}, "cpu", True, 800 * 2 + (800 + 100 + 20 * 100) + INT8 + 8 * 4),

@@ -82,8 +82,9 @@ def _held(facts: Facts, width: int, int8: bool, tied: bool) -> Callable[[Stored]
         if part in _EMBEDDINGS and len(tensor.shape) == 2:
             short = width == 4 and tensor.dtype == "BF16" and not scaled
             table = tensor.numbers * (2 if short else width)
-            # The output layer has its own copy, but for a float32 table that stays as it is.
-            copied = tied and (int8 or short or width == 2)
+            # The output layer has its own copy where the table has another dtype than it multiplies by; in
+            # bfloat16 oneDNN lays it out no differently (measured).
+            copied = tied and (int8 or short)
             return table + (linear(tensor, "lm_head") if copied else 0)
         is_linear = part in LINEARS and len(tensor.shape) == 2 and ".experts." not in tensor.name
         return linear(tensor, part) if is_linear else tensor.numbers * width
