@@ -81,10 +81,17 @@ class Place:
         env["PATH"] = str(self.python.parent) + os.pathsep + env.get("PATH", os.defpath)
         return env
 
+    def listening(self) -> list[str]:
+        """Where the model service listens: the socket, or what HEARTH_INFERENCE_LISTEN says (containers)."""
+        address = os.environ.get("HEARTH_INFERENCE_LISTEN", "")
+        if not address:
+            return ["--address", f"unix:{self.socket}"]
+        return ["--address", address, "--secret-file", str(self.data / "secrets.json")]
+
     def command(self, role: str) -> list[str]:
         return [str(self.python), "-m"] + {
             "web": ["config.serve", "--host", self.host, "--port", str(self.port)],
-            "inference": ["inference.server", "--address", f"unix:{self.socket}"],
+            "inference": ["inference.server", *self.listening()],
             "worker": ["config.worker"],
         }[role]
 

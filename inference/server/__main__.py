@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -26,9 +27,7 @@ log = logging.getLogger("inference.server")
 def main(argv: list[str] | None = None) -> None:
     args = _arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    secret = args.secret_file.read_text().strip() if args.secret_file else None
-    if args.secret_file and not secret:
-        raise SystemExit(f"{args.secret_file} is empty")
+    secret = secret_of(args.secret_file) if args.secret_file else None
     _run(args, secret)
     # Threads that still wait for a child must not hold up the end.
     sys.stdout.flush()
@@ -36,10 +35,27 @@ def main(argv: list[str] | None = None) -> None:
     os._exit(0)
 
 
+def secret_of(path: Path) -> str:
+    """What stands in the file; of a .json file, as a data folder has one, its `inference_secret`."""
+    try:
+        text = path.read_text()
+        secret = str(json.loads(text).get("inference_secret", "")) if path.suffix == ".json" else text
+    except FileNotFoundError as error:
+        hint = "; the web process makes it with its first start" if path.suffix == ".json" else ""
+        raise SystemExit(f"{path} is not there{hint}") from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise SystemExit(f"{path} cannot be read: {error}") from error
+    if not secret.strip():
+        raise SystemExit(f"{path} holds no secret")
+    return secret.strip()
+
+
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="inference.server", description="The model service.")
     parser.add_argument("--address", required=True, help="unix:PATH or http://HOST:PORT")
-    parser.add_argument("--secret-file", type=Path, help="clients must send what stands in it")
+    parser.add_argument(
+        "--secret-file", type=Path, help="clients must send what stands in it; may be <data>/secrets.json"
+    )
     parser.add_argument("--heartbeat", type=float, default=HEARTBEAT_EVERY, help="longest silence, seconds")
     parser.add_argument(
         "--resident-models",
