@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -159,7 +160,9 @@ class Pictures:
         self.take(page, "models")
         page = self.guests.open(self.person, "/models/add/modelscope/Qwen/Qwen3-0.6B", **WIDE)
         page.get_by_test_id("repo-download").click()
-        page.get_by_test_id("download-figures").get_by_text("left").wait_for(timeout=60_000)
+        figures = page.get_by_test_id("download-figures")
+        figures.get_by_text(re.compile(r"[3-9]\d\d MiB of")).wait_for(timeout=120_000)
+        page.locator(".ant-message-notice").wait_for(state="detached")
         self.take(page, "get-model")
 
 

@@ -133,7 +133,7 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
         ["modeling_ember.py"], timeout=LONG_MS
     )
     hub.faults.add("throttle", match="*.safetensors", rate=800_000)
-    hub.faults.add("cut", match="*.safetensors", after=2_000_000, times=1)
+    hub.faults.add("cut", match="*.safetensors", after=2_000_000, times=3)  # a look at the head counts, too
     page.get_by_test_id("repo-download").click()
     expect(download(page, "running").get_by_test_id("download-figures")).to_contain_text(
         "/s", timeout=LONG_MS
@@ -155,7 +155,7 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
     # Hugging Face: cut without a person's help.
     page.goto("/models/add")
     find(page, "huggingface", "spark", SPARK)
-    hub.faults.add("cut", match="*.safetensors", after=150_000_000, times=1)
+    hub.faults.add("cut", match="*.safetensors", after=150_000_000)
     page.get_by_test_id("repo-download").click()
     expect(download(page, "done")).to_be_visible(timeout=LONG_MS)
     assert _resumed(hub, SPARK)
