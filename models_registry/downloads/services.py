@@ -53,9 +53,11 @@ def download_request(
     if choice.refused is not None:
         raise choice.refused
     wanted = _wanted(choice.files)
-    code_check(at, info, choice.files)
     key = places.key_of(hub, info.repo, info.revision, wanted)
-    found = _again(key) or _create(info, wanted, key, user, name)
+    found = _again(key)
+    if found is None:
+        code_check(at, info, choice.files)
+        found = _create(info, wanted, key, user, name)
     if wake and found.state == State.QUEUED:
         transaction.on_commit(lambda: _wake(found.id))
     return found
