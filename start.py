@@ -1,13 +1,22 @@
 #!/usr/bin/env python3
-"""Start, stop and look after Hearth on this machine: `python3 start.py --help`."""
+"""Start, stop and look after Hearth on this machine: `python3 start.py --help`.
+
+This file, launcher/find_python.py and launcher/words.py must run on Python 3.8: an older Python finds a
+newer one and hands over to it, or says what to type.
+"""
 
 import sys
 
 
 def run() -> int:
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file must still parse on an older Python to say so
-        print("Hearth needs Python 3.11 or later; this is " + sys.version.split()[0], file=sys.stderr)
-        return 1
+    from launcher import words
+
+    words.console()
+    words.choose(sys.argv[1:])
+    if sys.version_info < (3, 11):  # noqa: UP036 - see above
+        from launcher import find_python
+
+        return find_python.hand_over(sys.argv)
     from launcher.cli import main
 
     return main(sys.argv[1:])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from launcher import checks, doctor, prepare, state, supervisor
 from launcher.place import ROLES, ROOT, LauncherError, Place, python_for
+from launcher.words import LANGUAGES
 
 STOP_TIMEOUT = 12.0
 
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--here", action="store_true", default=none, help="use this Python and the built page as they are"
     )
+    shared.add_argument("--lang", choices=LANGUAGES, default=none, help="the language of start.py")
     starting = argparse.ArgumentParser(add_help=False)
     starting.add_argument("--no-browser", action="store_true", default=none, help="do not open a browser")
     starting.add_argument("--background", action="store_true", default=none, help="return once it is ready")

@@ -1,0 +1,60 @@
+"""Every sentence of start.py has its Chinese, with the same gaps; which language is spoken."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from launcher import words
+from launcher.chinese import SENTENCES
+from launcher.place import ROOT
+
+
+def sentences() -> set[str]:
+    """The literals that `t(...)` is called with, and those of `N_(...)`, which are translated later."""
+    found = set()
+    files = [ROOT / "start.py", *(ROOT / "launcher").glob("*.py")]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("t", "N_"):
+                first = node.args[0]
+                if isinstance(first, ast.Constant):
+                    found.add(str(first.value))
+    return found
+
+
+def test_every_sentence_has_its_chinese_and_no_chinese_is_left_over() -> None:
+    assert sentences() == set(SENTENCES)
+
+
+@pytest.mark.parametrize("english", sorted(SENTENCES))
+def test_the_gaps_are_the_same(english: str) -> None:
+    gaps = re.compile(r"\{[^}]*\}")
+    assert sorted(gaps.findall(english)) == sorted(gaps.findall(SENTENCES[english]))
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "system", "language"),
+    [
+        ([], {}, "", "en"),
+        ([], {"LANG": "zh_CN.UTF-8"}, "", "zh"),
+        ([], {"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "", "en"),
+        ([], {"LANG": "C.UTF-8", "LANGUAGE": "zh_TW:en"}, "", "zh"),
+        (["start", "--lang", "zh"], {"LANG": "en_US.UTF-8"}, "", "zh"),
+        (["--lang=en"], {"LANG": "zh_CN"}, "", "en"),
+        ([], {}, "Chinese (Simplified)_China", "zh"),
+        ([], {"LANG": "de_DE"}, "Chinese (Simplified)_China", "en"),
+    ],
+)
+def test_the_language(argv: list[str], environ: dict[str, str], system: str, language: str) -> None:
+    assert words.language_of(argv, environ, system) == language
+
+
+def test_a_sentence_in_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_language", ["en"])
+    english = words.t("Hearth needs Python 3.11 or later; this is {mine}.", mine="3.8")
+    words.speak("zh")
+    chinese = words.t("Hearth needs Python 3.11 or later; this is {mine}.", mine="3.8")
+    assert english.startswith("Hearth") and chinese.startswith("炉边") and "3.8" in chinese
