@@ -13,6 +13,8 @@ from rest_framework.views import APIView
 
 from accounts.permissions import IsAdministrator
 from config.api import StrictSerializer
+from config.errors import AppError
+from inference.errors import InferenceError
 from models_registry import selectors
 from models_registry.fit import fit_ask
 from models_registry.services import model_spec
@@ -69,4 +71,8 @@ class FitView(APIView):
         query = FitQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         model = selectors.model_get(id)
-        return Response(fit_ask(model_spec(model), **query.validated_data))
+        try:
+            spec = model_spec(model)
+        except InferenceError as error:  # a hub's model on its way; its page at the hub tells the fit
+            raise AppError("not_downloaded", error.message, status=409) from error
+        return Response(fit_ask(spec, **query.validated_data))

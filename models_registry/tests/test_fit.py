@@ -99,3 +99,11 @@ def test_only_administrators_ask_and_an_absent_service_is_told(
     assert user_api.get(f"/api/models/{echo.id}/fit/").status_code == 403
     response = admin_api.get(f"/api/models/{echo.id}/fit/")
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+
+
+def test_a_hubs_model_that_is_not_here_yet_is_told(admin_api: APIClient, inference: FakeInference) -> None:
+    source = {"kind": "hub", "hub": "modelscope", "repo": "a/b", "revision": "1" * 40}
+    model = Model.objects.create(name="coming", engine="transformers", source=source)
+    response = admin_api.get(f"/api/models/{model.id}/fit/")
+    assert (response.status_code, response.json()["code"]) == (409, "not_downloaded")
+    assert inference.fits == []

@@ -40,8 +40,9 @@ export function translator(lang: Language): Translator {
     percent: (fraction) => `${Math.round(Math.min(1, Math.max(0, fraction)) * 100)}${lang === 'zh' ? '' : ' '}%`,
     ordinal: (position) => (lang === 'zh' ? String(position) : `${position}${SUFFIX[new Intl.PluralRules('en', { type: 'ordinal' }).select(position)] ?? 'th'}`),
     bytes: (count) => {
-      const [size, unit] = count >= 2 ** 30 ? [2 ** 30, 'GiB'] : count >= 2 ** 20 ? [2 ** 20, 'MiB'] : [2 ** 10, 'KiB']
-      return `${(count / size).toLocaleString(tag, { maximumFractionDigits: unit === 'GiB' ? 1 : 0 })} ${unit}`
+      // As hubs and the server's own sentences count: 1 GB is 10^9.
+      const [size, unit] = count >= 1e9 ? [1e9, 'GB'] : count >= 1e6 ? [1e6, 'MB'] : [1e3, 'kB']
+      return `${(count / size).toLocaleString(tag, { maximumFractionDigits: unit === 'GB' ? 1 : 0 })} ${unit}`
     },
     problem: (error) => {
       if (!(error instanceof ApiError)) return t('error.server', { code: 'page' })
