@@ -79,7 +79,7 @@ def run(link: Connection, twin: Path, folder: Path, dtype: str, contexts: list[i
 
     asyncio.run(_load(twin, dtype, contexts[-1]))
     _give_back()
-    before = _held()
+    before = _held() + _tokenizer(folder)
     peaks: list[int] = []
     done = threading.Event()
     watch = threading.Thread(target=_watch, args=(peaks, done))
@@ -120,6 +120,19 @@ def _watch(peaks: list[int], done: threading.Event) -> None:
         lines = Path("/proc/self/status").read_text().splitlines()
         line = next(line for line in lines if line.startswith("RssAnon"))
         peaks.append(int(line.split()[1]) << 10)
+
+
+def _tokenizer(folder: Path) -> int:
+    """What the model's tokenizer takes: no weights, and no twin has it."""
+    from transformers import AutoTokenizer
+
+    bare = _held()
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    _give_back()
+    taken = _held() - bare
+    del tokenizer
+    _give_back()
+    return taken
 
 
 def _held() -> int:
@@ -182,7 +195,6 @@ def main() -> None:
             (name, make(work / name, name), make(work / f"{name}-tiny", name, tiny=True))
             for name in args.families
         ]
-        # Of a real model's tokenizer there is no small twin: it is measured as a part of the weights.
         llama = make(work / "llama-tiny", "llama", tiny=True)
         subjects += [(folder.name, folder, llama) for folder in args.model]
         print("MB, predicted / measured: context, weights, KV, overhead, peak, how far weights + KV are off")
