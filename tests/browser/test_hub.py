@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.guests import Guests, ask, ended, shown
+from tests.browser.guests import Guests, ask, last_answer, shown
 from tests.fake_hub import FakeHub
 from tests.house import House, Person, python
 
@@ -93,9 +93,10 @@ def find(page: Page, hub: str, query: str, repo: str) -> None:
     page.get_by_test_id("repo-page").wait_for()
 
 
-def download(page: Page, state: str = "") -> Locator:
-    """The download on the page, in this state."""
-    return page.locator("[data-testid=download]" + (f'[data-state="{state}"]' if state else ""))
+def download(page: Page, repo: str, state: str = "") -> Locator:
+    """The download of this repository, in this state."""
+    found = f'[data-testid=download][data-repo="{repo}"]'
+    return page.locator(found + (f'[data-state="{state}"]' if state else ""))
 
 
 def card(page: Page, name: str) -> Locator:
@@ -103,13 +104,29 @@ def card(page: Page, name: str) -> Locator:
 
 
 def answer_of(page: Page, text: str) -> str:
+    """The beginning of a new answer: so small a model may write on for a long time."""
+    answers = page.get_by_test_id("message-assistant")
+    before = answers.count()
     ask(page, text)
-    return shown(ended(page, within_ms=LONG_MS))
+    page.wait_for_function(
+        """(before) => {
+            const all = [...document.querySelectorAll('[data-testid=message-assistant]')]
+            if (all.length <= before) return false
+            const written = [...all.at(-1).querySelectorAll('.prose')].map((one) => one.innerText).join(' ')
+            return all.at(-1).dataset.status === 'done' || written.split(/\\s+/).length > 8
+        }""",
+        arg=before,
+    )
+    page.evaluate("() => document.querySelector('[data-testid=stop]')?.click()")
+    over = page.locator('[data-status="done"], [data-status="stopped"]')
+    answer = last_answer(page).and_(over)
+    answer.wait_for()
+    return shown(answer)
 
 
-def chat_with_new(page: Page, name: str) -> None:
+def chat_with_new(page: Page, repo: str, name: str) -> None:
     """One click on a finished download: a chat, with the model on its way into memory."""
-    page.get_by_test_id("download-chat").click()
+    download(page, repo, "done").get_by_test_id("download-chat").click()
     picker = page.get_by_test_id("model-picker")
     expect(picker).to_contain_text(name, timeout=LONG_MS)
     expect(picker).to_have_attribute("data-state", "ready", timeout=LONG_MS)
@@ -133,23 +150,25 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
         ["modeling_ember.py"], timeout=LONG_MS
     )
     hub.faults.add("throttle", match="*.safetensors", rate=800_000)
-    hub.faults.add("cut", match="*.safetensors", after=2_000_000, times=3)  # a look at the head counts, too
+    hub.faults.add("cut", match="*.safetensors", after=2_000_000, times=3)
     page.get_by_test_id("repo-download").click()
-    expect(download(page, "running").get_by_test_id("download-figures")).to_contain_text(
+    expect(download(page, EMBER, "running").get_by_test_id("download-figures")).to_contain_text(
         "/s", timeout=LONG_MS
     )
     hub.until(lambda: bool(_resumed(hub, EMBER)), within=60)
-    expect(download(other, "running")).to_be_visible(timeout=LONG_MS)
-    download(page).get_by_test_id("download-pause").click()
-    expect(download(page, "paused").get_by_test_id("download-state")).to_have_text("Paused", timeout=LONG_MS)
-    expect(download(other, "paused")).to_be_visible(timeout=LONG_MS)
+    expect(download(other, EMBER, "running")).to_be_visible(timeout=LONG_MS)
+    download(page, EMBER).get_by_test_id("download-pause").click()
+    expect(download(page, EMBER, "paused").get_by_test_id("download-state")).to_have_text(
+        "Paused", timeout=LONG_MS
+    )
+    expect(download(other, EMBER, "paused")).to_be_visible(timeout=LONG_MS)
     page.reload()
-    expect(download(page, "paused")).to_be_visible(timeout=LONG_MS)
+    expect(download(page, EMBER, "paused")).to_be_visible(timeout=LONG_MS)
     hub.faults.clear()
-    download(other).get_by_test_id("download-resume").click()
-    expect(download(page, "done")).to_contain_text("checked against the hub", timeout=LONG_MS)
+    download(other, EMBER).get_by_test_id("download-resume").click()
+    expect(download(page, EMBER, "done")).to_contain_text("checked against the hub", timeout=LONG_MS)
     assert len(_resumed(hub, EMBER)) >= 2, "once after the cut and once after the pause, each by Range"
-    chat_with_new(page, "Ember-135M")
+    chat_with_new(page, EMBER, "Ember-135M")
     assert answer_of(page, "Say hello in one short sentence.")
 
     # Hugging Face: cut without a person's help.
@@ -157,9 +176,9 @@ def test_models_from_two_hubs_are_found_fetched_used_and_taken_away(
     find(page, "huggingface", "spark", SPARK)
     hub.faults.add("cut", match="*.safetensors", after=150_000_000)
     page.get_by_test_id("repo-download").click()
-    expect(download(page, "done")).to_be_visible(timeout=LONG_MS)
+    expect(download(page, SPARK, "done")).to_be_visible(timeout=LONG_MS)
     assert _resumed(hub, SPARK)
-    chat_with_new(page, "Spark-135M")
+    chat_with_new(page, SPARK, "Spark-135M")
     assert answer_of(page, "Name one colour.")
 
     # The same conversation goes on with the other one.
