@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from launcher import prepare
+from launcher import packages, page, prepare
 from launcher.doctor import listens
 from launcher.place import Place, venv_python
 from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
@@ -41,7 +41,7 @@ def run(pytest_args: list[str]) -> int:
         place = Place(data=Path(data).resolve() / "data", python=venv_python())
         place.make()
         tally = Tally()
-        model = prepare.CACHE / "models" / prepare.MODEL_NAME
+        model = packages.CACHE / "models" / prepare.MODEL_NAME
         if not pytest_args:
             needs(tally)
         if ready(tally, place, model):
@@ -63,8 +63,8 @@ def needs(tally: Tally) -> None:
 def ready(tally: Tally, place: Place, model: Path) -> bool:
     """The packages, the page and the real model, each made only when it is not there yet."""
     return (
-        tally.work("Python packages", lambda: prepare.packages(place, ["dev.txt"]))
-        and tally.work("page: packages", lambda: prepare.node_modules(place))
+        tally.work("Python packages", lambda: packages.packages(place, ["dev.txt"]))
+        and tally.work("page: packages", lambda: page.node_modules(place))
         and tally.work("model", lambda: prepare.model_folder(place, model))
     )
 
@@ -80,13 +80,13 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
     tally.step("mypy", [*python, "mypy"], env=env)
     tally.step("imports", [str(place.python.parent / "lint-imports")], env=env)
     npm = ["npm", "run", "-s"]
-    tally.step("page: lint", [*npm, "lint"], env=env, cwd=prepare.FRONTEND)
-    tally.step("page: types", [*npm, "typecheck"], env=env, cwd=prepare.FRONTEND)
-    tally.step("page: tests", [*npm, "test"], env=env, cwd=prepare.FRONTEND, closing=VITEST_CLOSING)
+    tally.step("page: lint", [*npm, "lint"], env=env, cwd=page.FRONTEND)
+    tally.step("page: types", [*npm, "typecheck"], env=env, cwd=page.FRONTEND)
+    tally.step("page: tests", [*npm, "test"], env=env, cwd=page.FRONTEND, closing=VITEST_CLOSING)
     tally.step("Django check", prepare.manage(place, "check"), env=env)
     tally.step("migrations", prepare.manage(place, "makemigrations", "--check", "--dry-run"), env=env)
     # The built page, as the tests of the whole system serve it.
-    if tally.work("page: build", lambda: prepare.page(place)):
+    if tally.work("page: build", lambda: page.page(place)):
         tally.work("static files", lambda: prepare.static_files(place))
     pytest(tally, place, env, "pytest, SQLite", [])
     grown = {**env, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}

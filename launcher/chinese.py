@@ -10,4 +10,94 @@ SENTENCES = {
     ),
     "Type this, it needs no root:  {line}": "请输入下面这一行（不需要 root 权限）：  {line}",
     "This is Python {mine}; going on with {found}: {program}": "当前 Python 为 {mine}；改用 {found}：{program}",
+    "torch is left to pip": "torch 交给 pip 决定",
+    "torch for macOS": "macOS 版 torch",
+    "--torch {flag} was asked for": "由 --torch {flag} 指定",
+    "on the CPU: nvidia-smi knows no NVIDIA card": "使用 CPU：nvidia-smi 没有找到 NVIDIA 显卡",
+    "on the CPU: there is no CUDA build for {what}": "使用 CPU：{what} 没有 CUDA 版 torch",
+    "driver {driver}, compute capability {cards}": "驱动 {driver}，计算能力 {cards}",
+    "cards of {cards} are not used: no one build has all": "计算能力 {cards} 的显卡不会使用：没有一个版本能支持全部显卡",
+    "on the CPU: driver {driver} is too old for this card; install {wanted} or later": (
+        "使用 CPU：驱动 {driver} 对这块显卡来说太旧，请安装 {wanted} 或更新版本的驱动"
+    ),
+    "on the CPU: no build of torch runs on compute capability {cards}": "使用 CPU：没有支持计算能力 {cards} 的 torch",
+    "  {what} Trying again in {pause:.0f} s.": "  {what}{pause:.0f} 秒后重试。",
+    "{title}: exit status {code}": "{title}：退出状态 {code}",
+    "failed": "失败",
+    "The MySQL driver (mysqlclient) is compiled here and lacks MariaDB's or Python's headers.": (
+        "MySQL 驱动（mysqlclient）需要在本机编译，但缺少 MariaDB 或 Python 的头文件。"
+    ),
+    "Type:  {line}": "请输入：  {line}",
+    "The disk is full.": "磁盘已满。",
+    "Make room (pip cache purge frees some), or take another folder with --data.": (
+        "请腾出空间（pip cache purge 可以释放一些），或用 --data 换一个文件夹。"
+    ),
+    "The proxy that the environment names does not let this through.": "环境变量里的代理不放行这个请求。",
+    "Look at http_proxy, https_proxy and ALL_PROXY; unset them, or put in one that works.": (
+        "请检查 http_proxy、https_proxy 和 ALL_PROXY：取消它们，或换成可用的代理。"
+    ),
+    "A certificate was not accepted: a proxy may sit in the way, or the clock is wrong.": (
+        "证书未被接受：中间可能有代理，或者系统时间不对。"
+    ),
+    "Give pip and npm your company's certificate: PIP_CERT and NODE_EXTRA_CA_CERTS.": (
+        "请用 PIP_CERT 和 NODE_EXTRA_CA_CERTS 把公司的证书告诉 pip 和 npm。"
+    ),
+    "The connection broke, or there is none.": "网络连接中断，或没有网络。",
+    "Run the same command again: what has come is kept. In China: --mirror cn.": (
+        "请再次运行同一命令：已下载的内容会保留。在中国可加 --mirror cn。"
+    ),
+    "A file came damaged.": "下载的文件已损坏。",
+    "Run the same command again, or take another --mirror.": "请再次运行同一命令，或换一个 --mirror。",
+    "This Python cannot make environments: its venv part is not installed.": (
+        "这个 Python 不能创建虚拟环境：没有安装 venv 部分。"
+    ),
+    "This Python belongs to the system and takes no packages.": "这个 Python 属于系统，不允许安装软件包。",
+    "A file or folder may not be written by this user.": "当前用户不能写入某个文件或文件夹。",
+    "Let the checkout and the data folder belong to you, or take another --data; do not use sudo.": (
+        "请让代码目录和数据文件夹归您所有，或用 --data 换一个；不要使用 sudo。"
+    ),
+    "A package is compiled here, and the compiler failed.": "有一个软件包需要在本机编译，但编译失败。",
+    "The package index has no such release for this Python and this machine.": (
+        "软件源没有适合这个 Python 和这台机器的版本。"
+    ),
+    "Try --mirror none, or a Python from 3.11 to 3.13 (remove .venv first).": (
+        "请试试 --mirror none，或使用 Python 3.11 到 3.13（先删除 .venv）。"
+    ),
+    "This Node.js is too old for the page.": "这个 Node.js 太旧，不能构建页面。",
+    "Take it off the PATH: start.py then fetches its own.": "请把它从 PATH 中去掉：start.py 会自己获取一个。",
+    "The memory was not enough; the system ended the step.": "内存不足，系统结束了这一步。",
+    "Close other programs, or add swap, and run the same command again.": (
+        "请关闭其他程序或增加交换空间，然后再次运行同一命令。"
+    ),
+    "yours": "您设置的",
+    "mirror": "镜像",
+    "the usual": "默认",
+    ", does not answer": "，没有响应",
+    "Installing the Python packages (minutes the first time)": "安装 Python 软件包（第一次需要几分钟）",
+    "Making the Python environment (.venv)": "创建 Python 环境（.venv）",
+    "  {what}: trying {other} instead": "  {what}：改用 {other}",
+    "Removing the other torch": "移除另一个 torch",
+    "Installing torch (the largest package)": "安装 torch（最大的软件包）",
+    "  {what}: taking torch from where the other packages are": "  {what}：改从其他软件包的来源获取 torch",
+    "  Node.js 20.19 or later was not found; taking one from a Python package": (
+        "  没有找到 Node.js 20.19 或更新版本；改用 Python 软件包中的 Node.js"
+    ),
+    "Fetching Node.js (61 MB)": "获取 Node.js（61 MB）",
+    "Node.js 20.19 or later is needed to build the page, and none could be fetched.": (
+        "构建页面需要 Node.js 20.19 或更新版本，但没能获取到。"
+    ),
+    "Installing the page's packages": "安装页面的软件包",
+    "Building the page": "构建页面",
+    "The page is not built: cd frontend && npm install && npm run build": (
+        "页面还没有构建：cd frontend && npm install && npm run build"
+    ),
+    "Collecting static files": "收集静态文件",
+    "Preparing the database": "准备数据库",
+    "Registering it": "登记模型",
+    "Preparing the model {name}": "准备模型 {name}",
+    "The default model is not there; going on without it.": "默认模型没有准备好；先继续运行。",
+    "{python} lacks the packages: pip install -r requirements.txt": (
+        "{python} 缺少软件包：pip install -r requirements.txt"
+    ),
+    "  {version} runs on the CPU: {why}": "  {version} 在 CPU 上运行：{why}",
 }

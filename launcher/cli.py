@@ -14,7 +14,7 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from launcher import checks, doctor, prepare, state, supervisor
+from launcher import checks, doctor, mirrors, prepare, state, supervisor, torch_choice
 from launcher.place import ROLES, ROOT, LauncherError, Place, python_for
 from launcher.words import LANGUAGES
 
@@ -36,6 +36,15 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--lang", choices=LANGUAGES, default=none, help="the language of start.py")
     starting = argparse.ArgumentParser(add_help=False)
     starting.add_argument("--no-browser", action="store_true", default=none, help="do not open a browser")
+    starting.add_argument(
+        "--mirror",
+        choices=mirrors.WORDS,
+        default=none,
+        help="where packages and models come from: cn, none, auto",
+    )
+    starting.add_argument(
+        "--torch", choices=torch_choice.WORDS, default=none, help="the build of torch, instead of what fits"
+    )
     starting.add_argument("--background", action="store_true", default=none, help="return once it is ready")
 
     main = argparse.ArgumentParser(
@@ -84,7 +93,7 @@ def start(args: argparse.Namespace) -> int:
     place.make()
     with_browser = not hasattr(args, "no_browser") and has_screen()
     if hasattr(args, "background"):
-        return start_in_background(place, here=hasattr(args, "here"))
+        return start_in_background(place, args)
     lock = supervisor.hold(place)
     if lock is None:
         print(f"Hearth is running already: {state.read(place).get('url', 'it is still starting')}")
@@ -106,7 +115,7 @@ def start(args: argparse.Namespace) -> int:
             try:
                 # Known to `stop` and `status` while it still prepares.
                 supervisor.Supervisor(place, wake, on_ready).save()
-                place = prepare.everything(place, here=hasattr(args, "here"))
+                place = prepare.everything(place, wishes_of(args))
                 supervisor.Supervisor(place, wake, on_ready).run()
             except supervisor.Stopped:
                 supervisor.say("stopped")
@@ -119,13 +128,30 @@ def has_screen() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def start_in_background(place: Place, *, here: bool) -> int:
+def wishes_of(args: argparse.Namespace) -> prepare.Wishes:
+    return prepare.Wishes(
+        here=hasattr(args, "here"),
+        mirror=getattr(args, "mirror", "auto"),
+        torch=getattr(args, "torch", "auto"),
+    )
+
+
+def start_in_background(place: Place, args: argparse.Namespace) -> int:
     found = state.running(place)
     if found:
         print(f"Hearth is running already: {found['url']}")
         return 0
     command = [sys.executable, str(ROOT / "start.py"), "--no-browser", "--data", str(place.data)]
-    command += ["--host", place.host, "--port", str(place.port), *(["--here"] if here else [])]
+    command += [
+        "--host",
+        place.host,
+        "--port",
+        str(place.port),
+        *(["--here"] if hasattr(args, "here") else []),
+    ]
+    for name in ("mirror", "torch", "lang"):
+        if hasattr(args, name):
+            command += [f"--{name}", getattr(args, name)]
     log = place.logs / "start.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("web", "inference", "worker")
 # A Unix socket's path holds 104 bytes on macOS and 108 on Linux.
 LONGEST_SOCKET_PATH = 100
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class LauncherError(Exception):
@@ -28,6 +29,9 @@ class Place:
     host: str = "127.0.0.1"
     port: int = 8000
     root: Path = ROOT
+    # What the children get beside this shell's own: addresses of mirrors, folders in front of the PATH.
+    extra: tuple[tuple[str, str], ...] = ()
+    path: tuple[str, ...] = ()
 
     @property
     def state_file(self) -> Path:
@@ -68,7 +72,9 @@ class Place:
             raise LauncherError(f"{self.run} belongs to another user; choose a shorter --data path")
 
     def environ(self) -> dict[str, str]:
-        env = dict(os.environ)
+        env = {**os.environ, **dict(self.extra)}
+        for name in ("no_proxy", "NO_PROXY"):
+            env[name] = without_proxy(env.get(name, ""))
         env.update(
             HEARTH_DATA=str(self.data),
             HEARTH_RUN=str(self.run),
@@ -78,7 +84,10 @@ class Place:
             # Not what the shell says: it may be meant for another Django, or for a test.
             DJANGO_SETTINGS_MODULE="config.settings.prod",
         )
-        env["PATH"] = str(self.python.parent) + os.pathsep + env.get("PATH", os.defpath)
+        folders = [*self.path, str(self.python.parent), env.get("PATH", os.defpath)]
+        env["PATH"] = os.pathsep.join(folders)
+        # A download of pip that broke goes on where it stopped (pip 25.1 and later).
+        env.setdefault("PIP_RESUME_RETRIES", "5")
         return env
 
     def listening(self) -> list[str]:
@@ -94,6 +103,14 @@ class Place:
             "inference": ["inference.server", *self.listening()],
             "worker": ["config.worker"],
         }[role]
+
+
+def without_proxy(told: str) -> str:
+    """The hosts that no proxy is asked for, with this machine among them: nobody else can reach it so."""
+    hosts = [host.strip() for host in told.split(",") if host.strip()]
+    if "*" in hosts:
+        return told
+    return ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
 
 
 def venv_python() -> Path:

@@ -2,171 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import importlib.util
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from launcher import process
+from launcher import mirrors, packages
+from launcher.packages import CACHE, requirement_files, requirement_names
+from launcher.page import FRONTEND, check_built, page
 from launcher.place import ROOT, LauncherError, Place, venv_python
+from launcher.steps import alone, digest, fits, put, step
+from launcher.words import t
 
-CACHE = ROOT / ".cache"
-FRONTEND = ROOT / "frontend"
 MODEL_NAME = "SmolLM2-135M-Instruct"
-PAGE_SOURCES = (
-    "package.json",
-    "package-lock.json",
-    ".npmrc",
-    "index.html",
-    "vite.config.ts",
-    "tsconfig.json",
-)
-
-
-def digest(files: Iterable[Path], *words: str) -> str:
-    """One word for the names and contents of `files` and for `words`."""
-    total = hashlib.sha256()
-    for word in words:
-        total.update(word.encode() + b"\0")
-    for file in sorted(files):
-        total.update(str(file).encode() + b"\0")
-        total.update(hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"-")
-    return total.hexdigest()
-
-
-def fits(stamp: Path, value: str) -> bool:
-    try:
-        return stamp.read_text() == value
-    except OSError:
-        return False
-
-
-def put(stamp: Path, value: str) -> None:
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(value)
-
-
-@contextlib.contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """One preparation of this checkout at a time, whatever data folders they are for."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
-def step(place: Place, title: str, command: list[str], *, cwd: Path = ROOT) -> None:
-    """Run one command; its output goes to logs/prepare.log, and to the screen only when it fails."""
-    print(f"  {title} … ", end="", flush=True)
-    began = time.monotonic()
-    with (place.logs / "prepare.log").open("a+b") as log:
-        at = log.seek(0, os.SEEK_END)
-        log.write(f"$ {' '.join(command)}\n".encode())
-        log.flush()
-        try:
-            with process.group(command, cwd=str(cwd), env=place.environ(), stdout=log, stderr=log) as running:
-                done = running.wait()
-        except OSError as error:
-            print("failed")
-            raise LauncherError(f"{command[0]}: {error.strerror}") from error
-        if done:
-            log.seek(at)
-            tail = log.read().decode(errors="replace").splitlines()[-30:]
-            print("failed")
-            raise LauncherError("\n".join([*tail, f"{title}: exit status {done}"]))
-    print(f"{time.monotonic() - began:.1f} s", flush=True)
-
-
-def requirement_files(*names: str) -> list[Path]:
-    """The named files of requirements/ with the files they include."""
-    found: list[Path] = []
-    for name in names:
-        path = ROOT / "requirements" / name
-        for line in path.read_text().splitlines():
-            if line.startswith("-r "):
-                found += requirement_files(line[3:].strip())
-        found.append(path)
-    return found
-
-
-def packages(place: Place, names: list[str]) -> None:
-    """The virtual environment with the packages of `names` in it."""
-    python = venv_python()
-    stamps = ROOT / ".venv" / ".hearth"
-
-    def missing() -> list[str]:
-        return [n for n in names if not fits(stamps / n, digest(requirement_files(n), sys.version))]
-
-    if python.exists() and not missing():
-        return
-    with alone(CACHE / "prepare.lock"):
-        if not python.exists():
-            # --clear: what is left of an environment whose interpreter is gone is of no use.
-            step(
-                place,
-                "Making the Python environment (.venv)",
-                [sys.executable, "-m", "venv", "--clear", str(ROOT / ".venv")],
-            )
-        wanted = missing()
-        if not wanted:
-            return
-        files = [word for n in wanted for word in ("-r", str(ROOT / "requirements" / n))]
-        step(
-            place,
-            "Installing the Python packages (minutes the first time)",
-            [str(python), "-m", "pip", "install", "--no-input", *files],
-        )
-        for file in requirement_files(*wanted):
-            put(stamps / file.name, digest(requirement_files(file.name), sys.version))
-
-
-def requirement_names() -> list[str]:
-    names = ["base.txt", "inference.txt"]
-    if os.environ.get("DATABASE_URL", "").startswith("mysql"):
-        names.append("mysql.txt")
-    return names
-
-
-def page_digest() -> str:
-    sources = [FRONTEND / name for name in PAGE_SOURCES]
-    for folder in ("src", "public"):
-        sources += [file for file in (FRONTEND / folder).rglob("*") if file.is_file()]
-    return digest(sources)
-
-
-def node_modules(place: Place) -> None:
-    lock = digest([FRONTEND / "package-lock.json", FRONTEND / "package.json"])
-    stamp = FRONTEND / "node_modules" / ".hearth"
-    if fits(stamp, lock):
-        return
-    if shutil.which("npm") is None:
-        raise LauncherError("Node.js 20.19 or later is needed to build the page; npm was not found")
-    step(place, "Installing the page's packages", ["npm", "ci", "--no-fund", "--no-audit"], cwd=FRONTEND)
-    put(stamp, lock)
-
-
-def page(place: Place) -> None:
-    """The built page in frontend/dist."""
-    if not (FRONTEND / "package.json").exists():
-        return
-    stamp = CACHE / "stamps" / "page"
-    built = FRONTEND / "dist" / "index.html"
-    if built.exists() and fits(stamp, page_digest()):
-        return
-    with alone(CACHE / "prepare.lock"):
-        value = page_digest()
-        if built.exists() and fits(stamp, value):
-            return
-        node_modules(place)
-        step(place, "Building the page", ["npm", "run", "build"], cwd=FRONTEND)
-        put(stamp, value)
 
 
 def manage(place: Place, *words: str) -> list[str]:
@@ -188,7 +39,7 @@ def static_files(place: Place) -> None:
         return
     with alone(place.data / "run" / "prepare.lock"):
         if not fits(stamp, wanted):
-            step(place, "Collecting static files", manage(place, "collectstatic", "--noinput", "--clear"))
+            step(place, t("Collecting static files"), manage(place, "collectstatic", "--noinput", "--clear"))
             put(stamp, wanted)
 
 
@@ -214,7 +65,7 @@ def database(place: Place) -> None:
         return
     with alone(place.data / "run" / "prepare.lock"):
         if not done():
-            step(place, "Preparing the database", manage(place, "migrate", "--noinput"))
+            step(place, t("Preparing the database"), manage(place, "migrate", "--noinput"))
             put(stamp, wanted)
 
 
@@ -232,8 +83,9 @@ def model_folder(place: Place, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     step(
         place,
-        f"Preparing the model {MODEL_NAME}",
+        t("Preparing the model {name}", name=MODEL_NAME),
         [str(place.python), "-m", "inference.default_model", str(folder)],
+        network=True,
     )
 
 
@@ -246,18 +98,19 @@ def default_model(place: Place) -> None:
         return
     try:
         model_folder(place, folder)
-        step(place, "Registering it", manage(place, "register_default_model"))
+        step(place, t("Registering it"), manage(place, "register_default_model"))
         put(stamp, str(folder))
     except LauncherError as error:
-        print(f"{error}\nThe default model is not there; going on without it.", file=sys.stderr)
+        print(f"{error}\n{t('The default model is not there; going on without it.')}", file=sys.stderr)
 
 
 def check_here() -> None:
     """What the manual way leaves to the user, named when it was left out."""
     if importlib.util.find_spec("django") is None:
-        raise LauncherError(f"{sys.executable} lacks the packages: pip install -r requirements.txt")
-    if not (FRONTEND / "dist" / "index.html").exists():
-        raise LauncherError("The page is not built: cd frontend && npm install && npm run build")
+        raise LauncherError(
+            t("{python} lacks the packages: pip install -r requirements.txt", python=sys.executable)
+        )
+    check_built()
 
 
 def for_role(place: Place, role: str) -> None:
@@ -268,16 +121,55 @@ def for_role(place: Place, role: str) -> None:
         database(place)
 
 
-def everything(place: Place, *, here: bool) -> Place:
-    """Returns the place with the Python that now is there.
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """`here`: the packages and the page are the caller's own business. The words of --mirror and --torch."""
 
-    `here`: the packages and the page are the caller's own business.
-    """
-    if here:
+    here: bool = False
+    mirror: str = "auto"
+    torch: str = "auto"
+
+
+def with_mirrors(place: Place, wishes: Wishes) -> Place:
+    """The place with the addresses that its children take packages and models from."""
+    file = CACHE / "mirror.json"
+    own = mirrors.users_own(os.environ, Path.home(), ROOT / ".venv", FRONTEND)
+    fetches = not wishes.here and not packages.ready(requirement_names())
+    known = mirrors.remembered(file, time.time()) if wishes.mirror == "auto" else None
+    if known is not None:
+        found = mirrors.Mirrors({name: url for name, url in known.items() if name not in own}, own)
+    else:
+        found = mirrors.choose(wishes.mirror, own, measure=fetches)
+        if fetches or wishes.mirror != "auto":
+            mirrors.remember(file, found, wishes.mirror, time.time())
+    if fetches or wishes.mirror != "auto":
+        for line in found.lines():
+            print(f"  {line}", flush=True)
+    return dataclasses.replace(place, extra=(*place.extra, *sorted(found.variables.items())))
+
+
+def tell_torch(place: Place) -> None:
+    """After torch came: does it work on this machine's card? One line, and why it is the processor if so."""
+    version, device, why = packages.torch_check(place.python)
+    if device == "cuda":
+        print(f"  {version}: {why}", flush=True)
+        return
+    choice = packages.torch_wish("auto")
+    reason = why if choice.build not in ("", "cpu") else choice.why
+    print(t("  {version} runs on the CPU: {why}", version=version, why=reason), flush=True)
+
+
+def everything(place: Place, wishes: Wishes) -> Place:
+    """Returns the place with the Python that now is there."""
+    place = with_mirrors(place, wishes)
+    if wishes.here:
         check_here()
     else:
-        packages(place, requirement_names())
+        new = not packages.ready(requirement_names()) or wishes.torch != "auto"
+        packages.packages(place, requirement_names(), torch=wishes.torch)
         place = dataclasses.replace(place, python=venv_python())
+        if new:
+            tell_torch(place)
         page(place)
     static_files(place)
     database(place)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher import prepare
+from launcher import node, packages, page, prepare
+from launcher import steps as steps_of
 from launcher.place import ROOT, LauncherError, Place
 from launcher.tests.conftest import gone, until
 
@@ -21,10 +22,13 @@ from launcher.tests.conftest import gone, until
 def steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The titles of the steps that ran; none runs for real. The checkout is an empty folder."""
     ran: list[str] = []
-    monkeypatch.setattr(prepare, "step", lambda place, title, command, **options: ran.append(title))
-    monkeypatch.setattr(prepare, "ROOT", tmp_path)
-    monkeypatch.setattr(prepare, "CACHE", tmp_path / ".cache")
-    monkeypatch.setattr(prepare, "FRONTEND", tmp_path / "frontend")
+    for module in (packages, page, prepare):
+        monkeypatch.setattr(module, "step", lambda place, title, command, **options: ran.append(title))
+        monkeypatch.setattr(module, "CACHE", tmp_path / ".cache")
+        if module is not page:
+            monkeypatch.setattr(module, "ROOT", tmp_path)
+    for module in (page, prepare):
+        monkeypatch.setattr(module, "FRONTEND", tmp_path / "frontend")
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "base.txt").write_text("Django==5.2\n")
     return ran
@@ -42,16 +46,16 @@ def test_a_digest_sees_names_contents_and_words(tmp_path: Path) -> None:
     one.write_text("x")
     two.write_text("x")
     found = {
-        prepare.digest([one]),
-        prepare.digest([two]),
-        prepare.digest([one, two]),
-        prepare.digest([one], "word"),
-        prepare.digest([tmp_path / "absent"]),
+        steps_of.digest([one]),
+        steps_of.digest([two]),
+        steps_of.digest([one, two]),
+        steps_of.digest([one], "word"),
+        steps_of.digest([tmp_path / "absent"]),
     }
     one.write_text("y")
-    found.add(prepare.digest([one]))
+    found.add(steps_of.digest([one]))
     assert len(found) == 6
-    assert prepare.digest([two, one]) == prepare.digest([one, two])
+    assert steps_of.digest([two, one]) == steps_of.digest([one, two])
 
 
 def test_the_database_is_looked_at_again_when_anything_about_it_changed(
@@ -98,18 +102,19 @@ def test_static_files_follow_the_built_page(place: Place, steps: list[str], tmp_
 def test_the_page_is_built_again_when_a_source_changed(
     place: Place, steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "node_modules", lambda place: None)
+    monkeypatch.setattr(page, "node_modules", lambda place, found: None)
+    monkeypatch.setattr(node, "ready", lambda place, python: node.Node(("npm",), tmp_path, (24, 0, 0)))
     source, built = tmp_path / "frontend" / "src" / "main.tsx", tmp_path / "frontend" / "dist" / "index.html"
     for file in (source, built, tmp_path / "frontend" / "package.json"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("one")
-    prepare.page(place)
-    prepare.page(place)
+    page.page(place)
+    page.page(place)
     assert steps == ["Building the page"]
     source.write_text("two")
-    prepare.page(place)
+    page.page(place)
     built.unlink()
-    prepare.page(place)
+    page.page(place)
     assert len(steps) == 3
 
 
@@ -119,16 +124,16 @@ def test_packages_are_installed_again_when_an_included_list_changed(
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch()
-    monkeypatch.setattr(prepare, "venv_python", lambda: python)
+    monkeypatch.setattr(packages, "venv_python", lambda: python)
     lists = tmp_path / "requirements"
     (lists / "dev.txt").write_text("-r base.txt\nruff\n")
-    prepare.packages(place, ["dev.txt"])
-    prepare.packages(place, ["dev.txt"])
+    packages.packages(place, ["dev.txt"])
+    packages.packages(place, ["dev.txt"])
     # What dev.txt includes needs no second installation for a plain start.
-    prepare.packages(place, ["base.txt"])
+    packages.packages(place, ["base.txt"])
     assert len(steps) == 1
     (lists / "base.txt").write_text("Django==5.3\n")
-    prepare.packages(place, ["dev.txt"])
+    packages.packages(place, ["dev.txt"])
     assert len(steps) == 2
 
 
@@ -156,14 +161,14 @@ def test_a_failed_step_shows_its_last_words_and_keeps_them(
 ) -> None:
     command = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
     with pytest.raises(LauncherError, match=r"(?s)the reason.*Trying: exit status 3"):
-        prepare.step(place, "Trying", command, cwd=ROOT)
+        steps_of.step(place, "Trying", command, cwd=ROOT)
     assert "failed" in capsys.readouterr().out
     assert "the reason" in (place.logs / "prepare.log").read_text()
 
 
 def test_a_step_whose_program_is_missing_fails_in_words(place: Place) -> None:
     with pytest.raises(LauncherError, match="no-such-program: No such file"):
-        prepare.step(place, "Trying", ["no-such-program"], cwd=ROOT)
+        steps_of.step(place, "Trying", ["no-such-program"], cwd=ROOT)
 
 
 def test_a_step_that_is_interrupted_leaves_no_process_behind(place: Place, tmp_path: Path) -> None:
@@ -173,12 +178,12 @@ def test_a_step_that_is_interrupted_leaves_no_process_behind(place: Place, tmp_p
     program = (
         "import signal, sys\n"
         "from pathlib import Path\n"
-        "from launcher import prepare, supervisor\n"
+        "from launcher import steps as steps_of, supervisor\n"
         "from launcher.place import Place\n"
         f"place = Place(data=Path({str(place.data)!r}), python=Path(sys.executable))\n"
         "with supervisor.signals():\n"
         "    try:\n"
-        f"        prepare.step(place, 'Waiting', ['sh', '-c', ({inner!r}) + ' & wait'])\n"
+        f"        steps_of.step(place, 'Waiting', ['sh', '-c', ({inner!r}) + ' & wait'])\n"
         "    except supervisor.Stopped:\n"
         "        print('stopped')\n"
     ).replace(repr(inner), repr(f"({inner})"))
@@ -199,6 +204,6 @@ def test_the_manual_way_names_missing_packages(monkeypatch: pytest.MonkeyPatch) 
 
 def test_mysql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "DATABASE_URL", "mysql://u@db/hearth")
-    assert "mysql.txt" in prepare.requirement_names()
+    assert "mysql.txt" in packages.requirement_names()
     monkeypatch.setitem(os.environ, "DATABASE_URL", "sqlite:///x")
-    assert "mysql.txt" not in prepare.requirement_names()
+    assert "mysql.txt" not in packages.requirement_names()
