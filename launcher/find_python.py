@@ -55,10 +55,17 @@ def on_path(environ):
     return [os.path.join(folder, name + ending) for name in names for folder in folders]
 
 
-def newest_first(folders):
+def best_first(folders):
     # type: (list[str]) -> list[str]
-    """By the number in their names: 3.12.1 before 3.9.18."""
-    return sorted(folders, key=lambda folder: version(os.path.basename(folder)), reverse=True)
+    """By the number in their names: 3.12.1 before 3.9.18, and those of MINORS in that order before others."""
+
+    def rank(folder):
+        # type: (str) -> tuple[int, list[int]]
+        found = version(os.path.basename(folder))
+        proven = MINORS.index(found[1]) if found[1:2] and found[1] in MINORS else len(MINORS)
+        return proven, [-part for part in found]
+
+    return sorted(folders, key=rank)
 
 
 def candidates(environ, home, root=ROOT):
@@ -67,7 +74,7 @@ def candidates(environ, home, root=ROOT):
     found = programs(os.path.join(root, ".venv"))
     found += on_path(environ)
     pyenv = environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv")
-    for folder in newest_first(glob.glob(os.path.join(pyenv, "versions", "*"))):
+    for folder in best_first(glob.glob(os.path.join(pyenv, "versions", "*"))):
         found += programs(folder)
     condas = [os.path.join(home, name) for name in CONDAS] + ["/opt/conda", "/opt/miniconda3"]
     if environ.get("CONDA_EXE"):
@@ -75,7 +82,7 @@ def candidates(environ, home, root=ROOT):
     if environ.get("CONDA_PREFIX"):
         condas.insert(0, environ["CONDA_PREFIX"])
     for base in condas:
-        for folder in [base, *newest_first(glob.glob(os.path.join(base, "envs", "*")))]:
+        for folder in [base, *best_first(glob.glob(os.path.join(base, "envs", "*")))]:
             found += programs(folder)
     seen = []  # type: list[str]
     for program in found:

@@ -39,10 +39,11 @@ MACHINES: list[tuple[str, dict[str, str], str]] = [
         "bin/python3.12",
     ),
     (
-        "pyenv, the newest in number",
+        "pyenv, by number",
         {
             "bin/python3": "3.8.18",
             ".pyenv/versions/3.9.18/bin/python": "3.9.18",
+            ".pyenv/versions/3.13.0/bin/python": "3.13.0",
             ".pyenv/versions/3.12.1/bin/python": "3.12.1",
             ".pyenv/versions/3.11.7/bin/python": "3.11.7",
         },
