@@ -131,7 +131,10 @@ def told(error: DatabaseError, settings: dict[str, Any]) -> CheckMessage:
     if number == _UNKNOWN_DATABASE:
         return Error(_("There is no database %(name)s.") % {"name": name}, hint=create, id="hearth.E006")
     if number in _DENIED:
-        message = _("The database server does not let %(user)s in.") % {"user": user}
+        message = _("The database server does not let %(user)s in: %(error)s") % {
+            "user": user,
+            "error": error.args[-1],
+        }
         hint = (
             f"{create} CREATE USER '{user}'@'%' IDENTIFIED BY '…'; GRANT ALL ON `{name}`.* TO '{user}'@'%';"
         )
