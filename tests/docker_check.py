@@ -2,38 +2,30 @@
 
 For each image: a clean folder with what the Dockerfile copies and nothing else; its `RUN` lines for packages,
 page and model run there as they stand (only /opt/hearth and the like lie below that folder); apt is asked for
-its packages; the size is summed up; then its command is started and asked by its own healthcheck.
+its packages; the size is summed up; then the commands are started, asked by their healthchecks, and answer.
 What this is not: a container. Users, capabilities, volumes and networks need an engine.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.dockerfile import Instruction, Stage, context, last, lay, lineage, read, tracked
-from tests.house import free_port
+from tests.docker_house import Failed, first_answer, house, paths
+from tests.dockerfile import Stage, context, lay, lineage, read, tracked
 
 #: What `docker images` shows for python:3.11-slim-bookworm, as published; not measured here (MB).
 BASE_IMAGE = 130
 IMAGES = ("web", "inference-cpu", "inference-cuda")
 PLACES = ("/opt/hearth", "/opt/model", "/page")
-HEALTHY_WITHIN = 120.0
-
-
-class Failed(Exception):
-    pass
 
 
 def run_lines(stage: Stage) -> Iterator[str]:
@@ -79,10 +71,6 @@ def arguments(stage: Stage) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def paths(root: Path) -> dict[str, str]:
-    return {"PATH": f"{root}/opt/hearth/bin{os.pathsep}{os.environ['PATH']}"}
-
-
 def below(line: str, root: Path) -> str:
     for place in PLACES:
         line = line.replace(place, f"{root}{place}")
@@ -120,92 +108,6 @@ def apt_megabytes(packages: set[str]) -> float:
             raise Failed(f"apt knows no {package}")
         total += int(re.findall(r"Installed-Size: (\d+)", shown.stdout)[0])
     return total / 1000
-
-
-def environment(stages: dict[str, Stage], name: str, root: Path) -> dict[str, str]:
-    """What the image's ENV lines say, with a data folder below `root`."""
-    env = {"HOME": str(root)}
-    for one in lineage(stages, name):
-        if one.name == "ENV":
-            env |= dict(word.split("=", 1) for word in one.words if not word.startswith("PATH="))
-    return env | {"HEARTH_DATA": f"{root}/data", "HEARTH_CACHE": f"{root}/data/cache"} | paths(root)
-
-
-@contextmanager
-def started(
-    command: list[str], folder: Path, env: Mapping[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Only `env` and the PATH: a shell's own settings do not reach a container either."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=dict(env), stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def until_healthy(
-    process: subprocess.Popen[bytes], check: list[str], folder: Path, env: Mapping[str, str], log: Path
-) -> float:
-    """Asks as the engine does; the seconds that it took."""
-    began = time.monotonic()
-    while time.monotonic() - began < HEALTHY_WITHIN:
-        if subprocess.run(check, cwd=folder, env=dict(env), capture_output=True, check=False).returncode == 0:
-            return time.monotonic() - began
-        if process.poll() is not None:
-            break
-    raise Failed(f"not healthy: {check}\n{log.read_text(errors='replace')[-3000:]}")
-
-
-def words(stages: dict[str, Stage], name: str, instruction: str) -> list[str]:
-    """The JSON list of CMD, ENTRYPOINT or HEALTHCHECK."""
-    found: Instruction | None = last(stages, name, instruction)
-    if found is None:
-        raise Failed(f"{name} has no {instruction}")
-    listed: list[str] = json.loads(found.text[found.text.index("[") :])
-    return listed
-
-
-def entry(stages: dict[str, Stage], name: str) -> list[str]:
-    """What the image starts, without the init before it."""
-    whole = words(stages, name, "ENTRYPOINT") + words(stages, name, "CMD")
-    if whole[:2] != ["tini", "--"]:
-        raise Failed(f"{name} starts without an init: {whole}")
-    return whole[2:]
-
-
-@contextmanager
-def house(stages: dict[str, Stage], roots: Mapping[str, Path], data: Path) -> Iterator[dict[str, float]]:
-    """Web, model service and worker as their images start them, joined as docker-compose.yml joins them: one
-    data folder, the model service over TCP with the secret from there. Yields what each took (seconds).
-
-    `roots`: by image, the folder that stands for its `/`.
-    """
-    web, service = free_port(), free_port()
-    shared = {"HEARTH_DATA": str(data), "HEARTH_CACHE": str(data / "cache")}
-    django = {"HEARTH_INFERENCE": f"http://127.0.0.1:{service}", "HEARTH_PORT": str(web)}
-    inference = {"HEARTH_INFERENCE_LISTEN": f"http://0.0.0.0:{service}"}
-    worker = ["python", "start.py", "run", "worker", "--here"]
-    parts = [
-        ("web", "web", entry(stages, "web"), django, f"{web}/healthz"),
-        ("inference", "inference-cpu", entry(stages, "inference-cpu"), inference, f"{service}/healthz"),
-        ("worker", "web", worker, django, f"{web}/readyz"),
-    ]
-    took: dict[str, float] = {}
-    with ExitStack() as stack:
-        for role, image, command, more, address in parts:
-            root, log = roots[image], data.parent / f"{role}.log"
-            env = environment(stages, image, root) | {"HEARTH_IMAGE_MODELS": f"{root}/opt/model"}
-            env |= shared | more
-            process = stack.enter_context(started(command, root / "app", env, log))
-            check = ["python", "docker/healthcheck.py", role, f"http://127.0.0.1:{address}"]
-            took[role] = until_healthy(process, check, root / "app", env, log)
-        yield took
 
 
 def size(stages: dict[str, Stage], name: str, root: Path) -> tuple[float, str]:
@@ -260,8 +162,11 @@ def main() -> int:
             data = top / "run" / "data"
             shutil.rmtree(data.parent, ignore_errors=True)
             data.mkdir(parents=True, mode=0o700)
-            with house(stages, roots, data) as took:
-                print("healthy after: " + ", ".join(f"{role} {s:.1f} s" for role, s in took.items()))
+            with house(stages, roots, data) as joined:
+                said = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in joined.took.items())
+                print(f"healthy after: {said}", flush=True)
+                began = time.monotonic()
+                print(f"{first_answer(joined, roots['web'])!r} after {time.monotonic() - began:.0f} s")
     except Failed as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import docker_check
+from tests import docker_check, docker_house
 from tests.dockerfile import ROOT, context, files_of, last, lay, lineage, read, tracked
 
 STAGES = read()
@@ -51,8 +51,8 @@ def test_only_what_is_copied_is_sent() -> None:
 def test_an_image_runs_as_nobody_in_particular_under_an_init_and_says_how_it_is(name: str) -> None:
     user = last(STAGES, name, "USER")
     assert user is not None and user.text == "10001:10001"
-    docker_check.entry(STAGES, name)
-    assert docker_check.words(STAGES, name, "HEALTHCHECK")[:2] == ["python", "docker/healthcheck.py"]
+    docker_house.entry(STAGES, name)
+    assert docker_house.words(STAGES, name, "HEALTHCHECK")[:2] == ["python", "docker/healthcheck.py"]
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -213,5 +213,5 @@ def test_what_is_copied_starts_and_is_healthy(tmp_path: Path, monkeypatch: pytes
     data = tmp_path / "run" / "data"
     data.mkdir(parents=True, mode=0o700)
     (data / ".default-model").touch()
-    with docker_check.house(STAGES, roots, data) as took:
-        assert set(took) == {"web", "inference", "worker"}
+    with docker_house.house(STAGES, roots, data) as joined:
+        assert set(joined.took) == {"web", "inference", "worker"}
