@@ -17,6 +17,7 @@ __all__ = [
     "credential_resolve",
     "credential_valid",
     "credentials_ended",
+    "has_admin",
     "house_state",
 ]
 
@@ -34,6 +35,11 @@ def house_state() -> HouseState:
         "has_users": has_users,
         "registration": site.registration if site else SiteSettings.Registration.OPEN.value,
     }
+
+
+def has_admin() -> bool:
+    """Somebody who may do everything, and may enter."""
+    return User.objects.filter(is_superuser=True, is_active=True, is_approved=True).exists()
 
 
 def api_key_list(*, user: User) -> QuerySet[ApiKey]:

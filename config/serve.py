@@ -19,16 +19,17 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default=os.environ.get("HEARTH_HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("HEARTH_PORT", "8000")))
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="files of a certificate and its key")
     args = parser.parse_args(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
     sys.setswitchinterval(SWITCH_INTERVAL)
     if os.environ.get("SERVER", "uvicorn") == "daphne":
-        serve_daphne(args.host, args.port)
+        serve_daphne(args.host, args.port, args.tls)
     else:
-        serve_uvicorn(args.host, args.port)
+        serve_uvicorn(args.host, args.port, args.tls)
 
 
-def serve_uvicorn(host: str, port: int) -> None:
+def serve_uvicorn(host: str, port: int, tls: list[str] | None = None) -> None:
     import uvicorn
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -48,6 +49,8 @@ def serve_uvicorn(host: str, port: int) -> None:
         "config.asgi:application",
         host=host,
         port=port,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
         http="httptools",
         ws=AbortableSocket,
         lifespan="on",
@@ -67,7 +70,7 @@ def serve_uvicorn(host: str, port: int) -> None:
         sys.exit(1)
 
 
-def serve_daphne(host: str, port: int) -> None:
+def serve_daphne(host: str, port: int, tls: list[str] | None = None) -> None:
     """daphne owns the reactor; turns are left to the lease when it ends, and taken over by the next start."""
     from daphne.endpoints import build_endpoint_description_strings
 
@@ -78,7 +81,9 @@ def serve_daphne(host: str, port: int) -> None:
 
     Server(
         application=application,
-        endpoints=build_endpoint_description_strings(host=host, port=port),
+        endpoints=[_tls_endpoint(host, port, *tls)]
+        if tls
+        else build_endpoint_description_strings(host=host, port=port),
         server_name="",
         # Silence is the model's right: the heartbeat keeps the socket alive, not a limit on it.
         websocket_timeout=-1,
@@ -86,6 +91,13 @@ def serve_daphne(host: str, port: int) -> None:
         ping_interval=20,
         ping_timeout=40,
     ).run()
+
+
+def _tls_endpoint(host: str, port: int, cert: str, key: str) -> str:
+    """As Twisted writes it: a colon inside a value needs a backslash."""
+    values = {"interface": host, "privateKey": key, "certKey": cert}
+    words = [f"{name}={value.replace(':', chr(92) + ':')}" for name, value in values.items()]
+    return ":".join(["ssl", str(port), *words])
 
 
 if __name__ == "__main__":

@@ -100,4 +100,53 @@ SENTENCES = {
         "{python} 缺少软件包：pip install -r requirements.txt"
     ),
     "  {version} runs on the CPU: {why}": "  {version} 在 CPU 上运行：{why}",
+    "Take a folder of Linux' own, as --data ~/hearth-data (Windows sees it as \\\\wsl$).": (
+        "请使用 Linux 自己的文件夹，例如 --data ~/hearth-data（Windows 里可在 \\\\wsl$ 看到）。"
+    ),
+    "Take a folder on this machine's own disk, as --data /var/tmp/hearth-{user}.": (
+        "请使用本机磁盘上的文件夹，例如 --data /var/tmp/hearth-{user}。"
+    ),
+    "{data} is on {kind}, where locks do not hold and a database would break.": (
+        "{data} 位于 {kind} 上：那里的文件锁不可靠，数据库会损坏。"
+    ),
+    "{folder} belongs to another user; choose a shorter --data path": "{folder} 属于另一个用户；请用更短的 --data 路径",
+    "{problem}; taking the next free one: {port}": "{problem}；改用下一个空闲端口：{port}",
+    "{problem}. Choose another with --port, as --port {after}": "{problem}。请用 --port 换一个，例如 --port {after}",
+    "{port} is no port; they go from 1 to 65535": "{port} 不是端口；端口从 1 到 65535",
+    "Cannot listen on {host}, port {port}: {why}": "不能在 {host} 的端口 {port} 上监听：{why}",
+    "Port {port} is taken by {owner}": "端口 {port} 已被 {owner} 占用",
+    "Port {port} is taken": "端口 {port} 已被占用",
+    "In your network: {urls}": "局域网地址：{urls}",
+    "Without TLS passwords can be read on the way: --tls CERT KEY, or a proxy with TLS.": (
+        "没有 TLS：途中的任何人都能读到密码。请用 --tls CERT KEY，或在前面放一个带 TLS 的代理。"
+    ),
+    "No screen here. From your own machine:  {line}": "这里没有屏幕。请在您自己的电脑上输入：  {line}",
+    "and open {url} there.": "然后在那里打开 {url} 。",
+    "--tls: {file} cannot be read": "--tls：无法读取 {file}",
+    "Whether there is an administrator could not be found out.": "无法确定是否已有管理员。",
+    "Making the administrator {name}": "创建管理员 {name}",
+    "Nobody is the administrator yet: on {host} the first stranger would become it.": (
+        "还没有管理员：在 {host} 上监听时，第一个陌生人会成为管理员。"
+    ),
+    "or set HEARTH_ADMIN_PASSWORD (and HEARTH_ADMIN_NAME, else admin), as in a container.": (
+        "或设置 HEARTH_ADMIN_PASSWORD（以及 HEARTH_ADMIN_NAME；缺省为 admin），例如在容器中。"
+    ),
+    "HEARTH_PORT is {word}; it must be a number, as 8000": "HEARTH_PORT 是 {word}；它必须是数字，例如 8000",
+    "it is still starting": "还在启动",
+    "Hearth is running already: {url}": "炉边已在运行：{url}",
+    "Hearth is ready: {url}   ({took:.1f} s; Ctrl-C stops it)": "炉边已就绪：{url}   （{took:.1f} 秒；按 Ctrl-C 停止）",
+    "Hearth is ready: {url}": "炉边已就绪：{url}",
+    "Starting Hearth; its words go to {log}": "正在启动炉边；输出写入 {log}",
+    "stopped": "已停止",
+    "Stopped.": "已停止。",
+    "Hearth is not running.": "炉边没有在运行。",
+    "It belongs to another user (pid {pid}).": "它属于另一个用户（pid {pid}）。",
+    "ready": "就绪",
+    "not ready": "未就绪",
+    "{role} ended ({how}); starting it again in {delay:.1f} s": "{role} 已结束（{how}）；{delay:.1f} 秒后重新启动",
+    "signal {code}": "信号 {code}",
+    "exit status {code}": "退出状态 {code}",
+    "not ready yet: {word}": "还未就绪：{word}",
+    "A release is made from a git checkout; git does not know this folder.": "发布包要从 git 仓库制作；git 不认识这个文件夹。",
+    "{target} ({size:.1f} MiB): unpack it and run python3 start.py": "{target}（{size:.1f} MiB）：解压后运行 python3 start.py",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -13,10 +14,11 @@ import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from launcher import checks, doctor, mirrors, prepare, state, supervisor, torch_choice
+from launcher import checks, doctor, listening, mirrors, prepare, release, state, supervisor, torch_choice
 from launcher.place import ROLES, ROOT, LauncherError, Place, python_for
-from launcher.words import LANGUAGES
+from launcher.words import LANGUAGES, t
 
 STOP_TIMEOUT = 12.0
 
@@ -30,6 +32,13 @@ def parser() -> argparse.ArgumentParser:
     )
     shared.add_argument("--host", default=none, help="the address to listen on (default: 127.0.0.1)")
     shared.add_argument("--port", type=int, default=none, help="the port of the page (default: 8000)")
+    shared.add_argument(
+        "--tls",
+        nargs=2,
+        metavar=("CERT", "KEY"),
+        default=none,
+        help="serve https with this certificate and key",
+    )
     shared.add_argument(
         "--here", action="store_true", default=none, help="use this Python and the built page as they are"
     )
@@ -64,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-n", "--lines", type=int, default=40)
     logs.add_argument("-f", "--follow", action="store_true")
     commands.add_parser("doctor", parents=[shared], help="what this machine has, on one screen")
+    release_of = commands.add_parser(
+        "release", parents=[shared], help="an archive that carries the built page"
+    )
+    release_of.add_argument("target", nargs="?", type=Path, help="default: hearth-VERSION.tar.gz here")
     admin = commands.add_parser("create-admin", parents=[shared], help="make an administrator")
     admin.add_argument("--username", required=True)
     admin.add_argument("--password", required=True)
@@ -79,12 +92,18 @@ def place_of(args: argparse.Namespace) -> Place:
         python=python_for(hasattr(args, "here")),
         host=getattr(args, "host", None) or os.environ.get("HEARTH_HOST") or "127.0.0.1",
         port=port if port is not None else port_of(os.environ.get("HEARTH_PORT") or "8000"),
+        tls=listening.check_tls(*args.tls) if hasattr(args, "tls") else None,
     )
+
+
+def port_asked(args: argparse.Namespace) -> bool:
+    """A port that somebody named is not replaced by another."""
+    return getattr(args, "port", None) is not None or bool(os.environ.get("HEARTH_PORT"))
 
 
 def port_of(word: str) -> int:
     if not word.isdecimal():
-        raise LauncherError(f"HEARTH_PORT is {word!r}; it must be a number, as 8000")
+        raise LauncherError(t("HEARTH_PORT is {word}; it must be a number, as 8000", word=repr(word)))
     return int(word)
 
 
@@ -96,20 +115,21 @@ def start(args: argparse.Namespace) -> int:
         return start_in_background(place, args)
     lock = supervisor.hold(place)
     if lock is None:
-        print(f"Hearth is running already: {state.read(place).get('url', 'it is still starting')}")
+        running = state.read(place).get("url") or t("it is still starting")
+        print(t("Hearth is running already: {url}", url=running))
         return 0
     with lock:
         supervisor.end_leftovers(place)
-        problem = state.port_problem(place.host, place.port)
-        if problem:
-            raise LauncherError(f"{problem}. Choose another with --port, as --port {place.port % 65535 + 1}")
+        place = listening.with_free_port(place, asked=port_asked(args))
         began = time.monotonic()
 
         def on_ready() -> None:
             took = time.monotonic() - began
-            print(f"\n  Hearth is ready: {place.url}   ({took:.1f} s; Ctrl-C stops it)\n", flush=True)
+            ready = t("Hearth is ready: {url}   ({took:.1f} s; Ctrl-C stops it)", url=place.url, took=took)
+            lines = [ready, *listening.words_when_ready(place, screen=has_screen())]
+            print("\n" + "\n".join(f"  {line}" for line in lines) + "\n", flush=True)
             if with_browser:
-                webbrowser.open(place.url)
+                open_browser(place.url)
 
         with supervisor.signals() as wake:
             try:
@@ -118,7 +138,7 @@ def start(args: argparse.Namespace) -> int:
                 place = prepare.everything(place, wishes_of(args))
                 supervisor.Supervisor(place, wake, on_ready).run()
             except supervisor.Stopped:
-                supervisor.say("stopped")
+                supervisor.say(t("stopped"))
             finally:
                 place.state_file.unlink(missing_ok=True)
     return 0
@@ -126,6 +146,12 @@ def start(args: argparse.Namespace) -> int:
 
 def has_screen() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def open_browser(url: str) -> None:
+    """A desktop without a browser, or WSL without a way to Windows' own, is no reason to fail."""
+    with contextlib.suppress(Exception):
+        webbrowser.open(url)
 
 
 def wishes_of(args: argparse.Namespace) -> prepare.Wishes:
@@ -139,7 +165,7 @@ def wishes_of(args: argparse.Namespace) -> prepare.Wishes:
 def start_in_background(place: Place, args: argparse.Namespace) -> int:
     found = state.running(place)
     if found:
-        print(f"Hearth is running already: {found['url']}")
+        print(t("Hearth is running already: {url}", url=found["url"]))
         return 0
     command = [sys.executable, str(ROOT / "start.py"), "--no-browser", "--data", str(place.data)]
     command += [
@@ -161,11 +187,14 @@ def start_in_background(place: Place, args: argparse.Namespace) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    print(f"Starting Hearth; its words go to {log}", flush=True)
+    print(t("Starting Hearth; its words go to {log}", log=log), flush=True)
     while process.poll() is None:
         found = state.running(place)
         if found and found["ready"]:
-            print(f"Hearth is ready: {found['url']}")
+            print(t("Hearth is ready: {url}", url=found["url"]))
+            beside = dataclasses.replace(place, port=urlsplit(found["url"]).port or place.port)
+            for line in listening.words_when_ready(beside, screen=has_screen()):
+                print(f"  {line}")
             return 0
         time.sleep(0.1)
     print(supervisor.tail(log, 40), file=sys.stderr)
@@ -185,17 +214,21 @@ def stop(args: argparse.Namespace) -> int:
     place = place_of(args)
     found = state.running(place)
     if found is None:
-        print("Hearth is not running.")
+        print(t("Hearth is not running."))
         return 0
     until = time.monotonic() + STOP_TIMEOUT
-    with contextlib.suppress(ProcessLookupError):
+    try:
         os.kill(found["pid"], signal.SIGTERM)
         while state.runs(found):
             if time.monotonic() > until:
                 os.kill(found["pid"], signal.SIGKILL)
                 break
             time.sleep(0.05)
-    print("Stopped.")
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        raise LauncherError(t("It belongs to another user (pid {pid}).", pid=found["pid"])) from None
+    print(t("Stopped."))
     return 0
 
 
@@ -205,9 +238,9 @@ def status(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found))
     elif found["url"] is None:
-        print("Hearth is not running.")
+        print(t("Hearth is not running."))
     else:
-        print(f"{found['url']}  {'ready' if found['ready'] else 'not ready'}")
+        print(f"{found['url']}  {t('ready') if found['ready'] else t('not ready')}")
         for process in found["processes"]:
             print(f"  {process['name']:<24} pid {process['pid']:<8} {process['rss_bytes'] / 2**20:8.0f} MiB")
     return 0 if found["url"] else 1
@@ -233,6 +266,12 @@ def create_admin(args: argparse.Namespace) -> int:
     return subprocess.run(command, cwd=str(ROOT), env=place.environ(), check=False).returncode
 
 
+def make_release(args: argparse.Namespace) -> int:
+    place = place_of(args)
+    place.make()
+    return release.make(place, args.target)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "start": start,
     "run": run,
@@ -241,6 +280,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "logs": logs,
     "doctor": lambda args: doctor.show(place_of(args)),
     "create-admin": create_admin,
+    "release": make_release,
 }
 
 

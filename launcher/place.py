@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from launcher import filesystems
+from launcher.words import t
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("web", "inference", "worker")
@@ -32,6 +36,8 @@ class Place:
     # What the children get beside this shell's own: addresses of mirrors, folders in front of the PATH.
     extra: tuple[tuple[str, str], ...] = ()
     path: tuple[str, ...] = ()
+    # The files of certificate and key.
+    tls: tuple[str, str] | None = None
 
     @property
     def state_file(self) -> Path:
@@ -47,12 +53,8 @@ class Place:
 
     @property
     def run(self) -> Path:
-        """Where the sockets are: below the data, or in the temporary folder when that path is too long."""
-        run = self.data / "run"
-        if len(os.fsencode(str(run / "inference.sock"))) <= LONGEST_SOCKET_PATH:
-            return run
-        name = hashlib.sha256(os.fsencode(str(self.data))).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"hearth-{os.getuid()}-{name}"
+        """Where the sockets are: below the data, or in the temporary folder when they cannot be there."""
+        return run_folder(self.data)
 
     @property
     def socket(self) -> Path:
@@ -62,14 +64,20 @@ class Place:
     def url(self) -> str:
         """The address to open on this machine, also when `host` means every interface."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     def make(self) -> None:
         """Make the folders. They hold secrets and conversations, so only their owner reads them."""
+        problem = filesystems.problem(self.data, filesystems.mounts())
+        if problem:
+            raise LauncherError(problem)
         for folder in (self.data, self.data / "run", self.logs, self.data / "models", self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.run.stat().st_uid != os.getuid():
-            raise LauncherError(f"{self.run} belongs to another user; choose a shorter --data path")
+            raise LauncherError(
+                t("{folder} belongs to another user; choose a shorter --data path", folder=self.run)
+            )
 
     def environ(self) -> dict[str, str]:
         env = {**os.environ, **dict(self.extra)}
@@ -97,12 +105,27 @@ class Place:
             return ["--address", f"unix:{self.socket}"]
         return ["--address", address, "--secret-file", str(self.data / "secrets.json")]
 
+    def tls_words(self) -> list[str]:
+        return ["--tls", *self.tls] if self.tls else []
+
     def command(self, role: str) -> list[str]:
         return [str(self.python), "-m"] + {
-            "web": ["config.serve", "--host", self.host, "--port", str(self.port)],
+            "web": ["config.serve", "--host", self.host, "--port", str(self.port), *self.tls_words()],
             "inference": ["inference.server", *self.listening()],
             "worker": ["config.worker"],
         }[role]
+
+
+@functools.cache
+def run_folder(data: Path) -> Path:
+    run, table = data / "run", filesystems.mounts()
+    fits = len(os.fsencode(str(run / "inference.sock"))) <= LONGEST_SOCKET_PATH
+    if fits and filesystems.holds_sockets(run, table):
+        return run
+    name = f"hearth-{os.getuid()}-{hashlib.sha256(os.fsencode(str(data))).hexdigest()[:12]}"
+    folders = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/dev/shm")]
+    good = (one for one in folders if one.is_dir() and filesystems.holds_sockets(one, table))
+    return next(good, folders[0]) / name
 
 
 def without_proxy(told: str) -> str:

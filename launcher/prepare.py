@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from launcher import mirrors, packages
+from launcher.listening import demand_admin
 from launcher.packages import CACHE, requirement_files, requirement_names
 from launcher.page import FRONTEND, check_built, page
 from launcher.place import ROOT, LauncherError, Place, venv_python
@@ -119,6 +120,8 @@ def for_role(place: Place, role: str) -> None:
         static_files(place)
     if role in ("web", "worker"):
         database(place)
+    if role == "web":
+        demand_admin(place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,5 +176,6 @@ def everything(place: Place, wishes: Wishes) -> Place:
         page(place)
     static_files(place)
     database(place)
+    demand_admin(place)
     default_model(place)
     return place

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import functools
 import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -15,6 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from launcher.place import Place
+from launcher.words import t
+
+
+@functools.cache
+def boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        return ""
 
 
 def start_token(pid: int) -> str | None:
@@ -24,7 +35,8 @@ def start_token(pid: int) -> str | None:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else fields[19]
+        # Ticks since the boot alone would be met again after the next one.
+        return None if fields[0] in "ZX" else f"{boot()}:{fields[19]}"
     shown = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -72,8 +84,13 @@ def running(place: Place) -> dict[str, Any] | None:
 
 def readiness(url: str, timeout: float = 3) -> tuple[bool, str]:
     """Whether /readyz says yes, and its text, or why there is none."""
-    # No proxy between this process and its own child, whatever the environment says.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    # No proxy between this process and its own child, whatever the environment says; and its certificate is
+    # for the name that others know this machine by.
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
+    )
     try:
         with opener.open(url + "/readyz", timeout=timeout) as answer:
             return answer.status == 200, answer.read().decode(errors="replace")
@@ -151,7 +168,7 @@ def port_owner(port: int) -> str:
 def port_problem(host: str, port: int) -> str:
     """Why nothing can listen there, in words for the user; '' when something can."""
     if not 0 < port < 65536:
-        return f"{port} is no port; they go from 1 to 65535"
+        return t("{port} is no port; they go from 1 to 65535", port=port)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -159,7 +176,11 @@ def port_problem(host: str, port: int) -> str:
             probe.bind(address)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            return f"Cannot listen on {host}, port {port}: {error.strerror}"
+            return t("Cannot listen on {host}, port {port}: {why}", host=host, port=port, why=error.strerror)
         owner = port_owner(port)
-        return f"Port {port} is taken{' by ' + owner if owner else ''}"
+        return (
+            t("Port {port} is taken by {owner}", port=port, owner=owner)
+            if owner
+            else t("Port {port} is taken", port=port)
+        )
     return ""

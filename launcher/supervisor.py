@@ -23,6 +23,7 @@ from typing import IO, Any
 from launcher import state
 from launcher.place import ROLES, Place
 from launcher.process import kill_group
+from launcher.words import t
 
 FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.2, 10.0, 10.0
 STOP_WITHIN = 8.0
@@ -89,7 +90,14 @@ class Child:
             if now - self.started_at >= STEADY_AFTER:
                 self.delay = FIRST_DELAY
             self.due = now + self.delay
-            say(f"{self.role} ended ({describe(code)}); starting it again in {self.delay:.1f} s")
+            say(
+                t(
+                    "{role} ended ({how}); starting it again in {delay:.1f} s",
+                    role=self.role,
+                    how=describe(code),
+                    delay=self.delay,
+                )
+            )
             if self.delay == FIRST_DELAY:
                 print(tail(self.log, 8), flush=True)
             self.delay = min(self.delay * 2, LONGEST_DELAY)
@@ -108,7 +116,7 @@ class Child:
 
 
 def describe(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit status {code}"
+    return t("signal {code}", code=-code) if code < 0 else t("exit status {code}", code=code)
 
 
 def tail(path: Path, lines: int) -> str:
@@ -204,7 +212,7 @@ class Supervisor:
                         self.save()
                         self.on_ready()
                     elif now > next_word:
-                        say(f"not ready yet: {word}")
+                        say(t("not ready yet: {word}", word=word))
                         next_word = now + 30
                 if now > next_trim:
                     next_trim = now + 60

@@ -127,12 +127,28 @@ def test_create_admin_lifts_a_user_and_sets_the_password(api: Api, anna: User) -
         ({"password": "123"}, "password: "),
         ({"password": ""}, "--password"),
         ({"username": "a b"}, "username: "),
+        ({"username": ""}, "--username"),
     ],
 )
 def test_create_admin_says_in_words_what_is_wrong(db: None, options: Any, words: str) -> None:
     with pytest.raises(CommandError, match=words):
         create_admin(**options)
     assert not User.objects.exists()
+
+
+def test_create_admin_can_be_asked_whether_there_is_one(anna: User) -> None:
+    """The exit status is start.py's to read: a user alone is no administrator, nor is one who may not enter."""
+
+    def status() -> int:
+        with pytest.raises(SystemExit) as ended:
+            call_command("create_admin", "--exists")
+        return int(str(ended.value.code))
+
+    assert status() == 3
+    create_admin()
+    assert status() == 0
+    User.objects.filter(username="root").update(is_active=False)
+    assert status() == 3
 
 
 def test_swagger_can_authorize_with_a_password_or_a_token() -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import services
+from accounts import selectors, services
 from config.errors import AppError
+
+#: The exit status of --exists where nobody is an administrator (start.py reads it).
+NOBODY = 3
 
 
 class Command(BaseCommand):
@@ -16,12 +20,17 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--username", required=True)
+        parser.add_argument("--username", default="")
+        parser.add_argument("--exists", action="store_true", help="Only ask: 0 where there is one, else 3.")
         parser.add_argument("--password", default=os.environ.get("HEARTH_ADMIN_PASSWORD", ""))
         parser.add_argument("--email", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["exists"]:
+            sys.exit(0 if selectors.has_admin() else NOBODY)
         username, password = options["username"], options["password"]
+        if not username:
+            raise CommandError("No name: give --username.")
         if not password:
             raise CommandError("No password: give --password, or set HEARTH_ADMIN_PASSWORD.")
         try:
