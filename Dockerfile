@@ -45,7 +45,10 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements/base.txt requirements/mysql.txt requirements/
 RUN python -m venv /opt/hearth \
-    && /opt/hearth/bin/pip install --no-cache-dir -r requirements/base.txt -r requirements/mysql.txt
+    && /opt/hearth/bin/pip install --no-cache-dir -r requirements/base.txt -r requirements/mysql.txt \
+    && /opt/hearth/bin/pip uninstall --yes setuptools pip
+# What packages bring to test themselves: a tenth of the whole.
+RUN find /opt/hearth -type d \( -name tests -o -path "*/twisted/*test" -o -path "*/autobahn/*/test" \) -prune -exec rm -r {} +
 
 
 FROM base AS web

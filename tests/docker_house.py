@@ -105,7 +105,12 @@ def house(stages: dict[str, Stage], roots: Mapping[str, Path], data: Path) -> It
     """
     web, service = free_port(), free_port()
     shared = {"HEARTH_DATA": str(data), "HEARTH_CACHE": str(data / "cache")}
-    django = {"HEARTH_INFERENCE": f"http://127.0.0.1:{service}", "HEARTH_PORT": str(web)}
+    # HEARTH_ADMIN_PASSWORD: beyond loopback the web wants an administrator before it listens.
+    django = {
+        "HEARTH_ADMIN_PASSWORD": PASSWORD,
+        "HEARTH_INFERENCE": f"http://127.0.0.1:{service}",
+        "HEARTH_PORT": str(web),
+    }
     inference = {"HEARTH_INFERENCE_LISTEN": f"http://0.0.0.0:{service}"}
     worker = ["python", "start.py", "run", "worker", "--here"]
     parts = [
@@ -136,12 +141,12 @@ def until_ready(url: str) -> None:
 
 
 def first_answer(joined: Joined, root: Path) -> str:
-    """The one-shot service puts the image's model on the list; then somebody registers and asks it."""
+    """The one-shot service puts the image's model on the list; then the administrator asks it."""
     script = ["sh", "docker/first-model.sh"]
     subprocess.run(script, cwd=root / "app", env=joined.web, check=True, capture_output=True)
     with httpx.Client(base_url=joined.url, trust_env=False, timeout=ANSWER_WITHIN) as client:
-        body = {"username": "anna", "email": "anna@example.org", "password": PASSWORD}
-        token = client.post("/api/auth/register/", json=body).json()["access_token"]
+        body = {"grant_type": "password", "username": "admin", "password": PASSWORD}
+        token = client.post("/api/auth/token/", json=body).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         asked = {"content": "What is the capital of France?", "params": {"max_tokens": 24, "temperature": 0}}
         lines = client.post("/api/chat/stream/", json=asked).text.splitlines()

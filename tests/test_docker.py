@@ -80,7 +80,7 @@ def test_hadolint() -> None:
 @pytest.mark.parametrize("name", [".env.example", ".env.cn.example"])
 def test_an_example_needs_two_lines_and_names_what_compose_asks_for(name: str) -> None:
     needed = set(re.findall(r"\$\{(\w+):\?", COMPOSE))
-    assert needed == {"COMPOSE_PROFILES", "HEARTH_DB_PASSWORD"}
+    assert needed == {"COMPOSE_PROFILES", "HEARTH_ADMIN_PASSWORD"}
     assert needed <= set(lines(name)) <= ASKED
     if name == ".env.example":
         assert set(lines(name)) == needed
@@ -110,7 +110,7 @@ def compose() -> str | None:
 @pytest.mark.skipif(compose() is None, reason="the client of Docker Compose 2 is not here")
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
 def test_compose_understands_it(profile: str, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"COMPOSE_PROFILES={profile}\nHEARTH_DB_PASSWORD=x\n")
+    (tmp_path / ".env").write_text(f"COMPOSE_PROFILES={profile}\nHEARTH_ADMIN_PASSWORD=x\n")
     command = [str(compose()), "--project-directory", str(ROOT), "--env-file", str(tmp_path / ".env")]
     done = subprocess.run(
         [*command, "config", "--format", "json"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -126,7 +126,7 @@ def test_compose_understands_it(profile: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(compose() is None, reason="the client of Docker Compose 2 is not here")
-@pytest.mark.parametrize("given", ["COMPOSE_PROFILES=cpu", "HEARTH_DB_PASSWORD=x"])
+@pytest.mark.parametrize("given", ["COMPOSE_PROFILES=cpu", "HEARTH_ADMIN_PASSWORD=x"])
 def test_a_missing_line_is_named(given: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(given + "\n")
     command = [
