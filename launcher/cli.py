@@ -168,13 +168,9 @@ def start_in_background(place: Place, args: argparse.Namespace) -> int:
         print(t("Hearth is running already: {url}", url=found["url"]))
         return 0
     command = [sys.executable, str(ROOT / "start.py"), "--no-browser", "--data", str(place.data)]
-    command += [
-        "--host",
-        place.host,
-        "--port",
-        str(place.port),
-        *(["--here"] if hasattr(args, "here") else []),
-    ]
+    command += ["--host", place.host, *place.tls_words()]
+    command += ["--port", str(place.port)] if port_asked(args) else []
+    command += ["--here"] if hasattr(args, "here") else []
     for name in ("mirror", "torch", "lang"):
         if hasattr(args, name):
             command += [f"--{name}", getattr(args, name)]

@@ -137,7 +137,7 @@ def test_create_admin_says_in_words_what_is_wrong(db: None, options: Any, words:
 
 
 def test_create_admin_can_be_asked_whether_there_is_one(anna: User) -> None:
-    """The exit status is start.py's to read: a user alone is no administrator, nor is one who may not enter."""
+    """The exit status is start.py's to read: a user alone is none, nor is one who may not enter."""
 
     def status() -> int:
         with pytest.raises(SystemExit) as ended:
