@@ -92,7 +92,9 @@ FROM inference-base AS inference-cpu-packages
 ARG PIP_INDEX_URL=https://pypi.org/simple
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 # On PyTorch's index the build is called 2.x.y+cpu, which pip takes before PyPI's 2.x.y with CUDA in it.
-RUN /opt/hearth/bin/pip install --no-cache-dir --extra-index-url "$TORCH_CPU_INDEX" -r requirements/inference.txt
+RUN /opt/hearth/bin/pip install --no-cache-dir --extra-index-url "$TORCH_CPU_INDEX" \
+        "$(grep ^torch== requirements/inference.txt)"
+RUN /opt/hearth/bin/pip install --no-cache-dir -r requirements/inference.txt
 
 
 # PyPI's torch carries CUDA with it: the host gives the driver, the NVIDIA container toolkit hands it in.

@@ -140,6 +140,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.docker_check", description=__doc__)
     parser.add_argument("images", nargs="*", choices=[*IMAGES, []], help="default: web and inference-cpu")
     parser.add_argument("--keep", type=Path, help="a folder for what is installed; used again the next time")
+    parser.add_argument(
+        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="a mirror, as for docker"
+    )
     args = parser.parse_args()
     images = args.images or ["web", "inference-cpu"]
     top = (args.keep or Path(tempfile.mkdtemp(prefix="hearth-images-"))).resolve()
@@ -153,7 +156,7 @@ def main() -> int:
         for name, root in roots.items():
             print(name, flush=True)
             apt_megabytes(apt_packages(stages, name))
-            build(stages, name, root, sent, {})
+            build(stages, name, root, sent, dict(one.split("=", 1) for one in args.build_arg))
             total, parts = size(stages, name, root)
             print(f"  {total:.0f} MB: {parts}", flush=True)
             if name == "web" and total >= 400:
