@@ -28,7 +28,7 @@ class User(AbstractUser):
     language = models.CharField(
         _("language"), max_length=16, blank=True, default="", help_text=_("Empty: what the browser asks for.")
     )
-    # The model (its id) that answers where a conversation names none. No foreign key: accounts know no models.
+    # The id of the model that answers where a conversation names none; accounts know no models.
     default_model = models.CharField(_("default model"), max_length=32, blank=True, default="")
     is_approved = models.BooleanField(
         _("approved"),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import User
 from accounts.permissions import IsAdministrator
 from models_registry import live, registering, selectors, serializers, services
 from models_registry.downloads import selectors as downloads
@@ -65,7 +66,7 @@ class ModelsView(ReadByAllView):
     def post(self, request: Request) -> Response:
         body = serializers.ModelCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        model = registering.model_register(**body.validated_data, user=request.user)
+        model = registering.model_register(**body.validated_data, user=cast(User, request.user))
         return Response(_body(request, model), status=status.HTTP_201_CREATED)
 
 

@@ -110,7 +110,6 @@ SHARED_ROUTES: dict[str, str] = {
     "/api/models/{id}/": "models belong to the house; those may pick one for whom it is",
     "/v1/models/{model}": "models belong to the house; those may pick one for whom it is",
     "/api/models/{id}/fit/": "models belong to the house; administrators only",
-    "/api/models/{id}/fit/": "models belong to the house; administrators only",
     "/api/models/{id}/load/": "models belong to the house; administrators only",
     "/api/models/{id}/unload/": "models belong to the house; administrators only",
     "/api/models/{id}/pin/": "models belong to the house; administrators only",

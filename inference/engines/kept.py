@@ -1,4 +1,4 @@
-"""Where it is kept what was measured or built for this machine."""
+"""Where it is kept what was built for this machine."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import math
 import os
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inference.engines import kept
-from inference.engines.packed import choice, elementwise, linears, native, weights
+from inference.engines.packed import elementwise, linears, native, weights
 from inference.tests import tiny_models
 
 
@@ -169,26 +168,6 @@ def test_int8_keeps_the_answer_of_each_family_near(tmp_path):
         # Far from nothing: with weights this random, a rounded row may go to another expert.
         assert (logits - expected).norm() / expected.norm() < 0.25, make.__name__
         assert torch.equal(_logits(model, _ids(40)), logits)
-
-
-def test_the_choice_is_measured_once_and_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path))
-    model = _model(tiny_models.make_llama, tmp_path / "model")
-    measure = Mock(return_value=0.4)
-    monkeypatch.setattr(choice, "_ratio", measure)
-    assert [choice.best(model) for _ in range(3)] == ["int8"] * 3
-    assert measure.call_count == 1
-    measure.return_value = 0.95
-    (tmp_path / "int8.json").write_text("broken")
-    assert [choice.best(model) for _ in range(3)] == ["float32"] * 3
-    assert measure.call_count == 2
-
-
-def test_the_measured_choice_is_one_of_two(tmp_path, monkeypatch):
-    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path / "none" / "yet"))
-    model = _model(tiny_models.make_llama, tmp_path / "model")
-    assert choice.best(model) in ("int8", "float32")
-    assert list((tmp_path / "none" / "yet").iterdir()) == [tmp_path / "none" / "yet" / "int8.json"]
 
 
 def test_int8_is_near_to_float(way):

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import User
 from accounts.permissions import IsAdministrator
 from config.api import validated
 from models_registry.downloads import selectors, serializers, services
@@ -34,7 +35,7 @@ class DownloadsView(APIView):
     def post(self, request: Request) -> Response:
         """The worker fetches; who asks for the same gets the same download. Its model is there at once."""
         asked = validated(serializers.DownloadCreateSerializer, request)
-        return _accepted(services.download_request(**asked, user=request.user))
+        return _accepted(services.download_request(**asked, user=cast(User, request.user)))
 
 
 class DownloadView(APIView):
@@ -47,31 +48,31 @@ class DownloadView(APIView):
 
 class _ChangeView(APIView):
     permission_classes = [IsAuthenticated, IsAdministrator]
-    change: Callable[[Download], Download]
+    change: staticmethod[[Download], Download]
 
     def post(self, request: Request, id: str) -> Response:
-        return _accepted(type(self).change(selectors.download_get(id)))
+        return _accepted(self.change(selectors.download_get(id)))
 
 
-@extend_schema(operation_id="downloads_pause", request=None, responses=_ACCEPTED)
+@extend_schema_view(post=extend_schema(operation_id="downloads_pause", request=None, responses=_ACCEPTED))
 class PauseView(_ChangeView):
     """What has come stays."""
 
-    change = services.download_pause
+    change = staticmethod(services.download_pause)
 
 
-@extend_schema(operation_id="downloads_resume", request=None, responses=_ACCEPTED)
+@extend_schema_view(post=extend_schema(operation_id="downloads_resume", request=None, responses=_ACCEPTED))
 class ResumeView(_ChangeView):
     """Goes on with one that is paused, and tries one again that failed."""
 
-    change = services.download_resume
+    change = staticmethod(services.download_resume)
 
 
-@extend_schema(operation_id="downloads_cancel", request=None, responses=_ACCEPTED)
+@extend_schema_view(post=extend_schema(operation_id="downloads_cancel", request=None, responses=_ACCEPTED))
 class CancelView(_ChangeView):
     """Its files are taken away, and its model is forgotten."""
 
-    change = services.download_cancel
+    change = staticmethod(services.download_cancel)
 
 
 def _accepted(download: Download) -> Response:

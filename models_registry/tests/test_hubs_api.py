@@ -100,7 +100,7 @@ def test_search_says_what_is_here_already(name: str, admin_api: APIClient, repo:
 
 def test_a_search_needs_words_and_a_hub_that_exists(admin_api: APIClient, hub: FakeHub):
     assert admin_api.get("/api/hubs/modelscope/search/").json()["code"] == "invalid"
-    assert admin_api.get("/api/hubs/modelscope/search/", {"q": "x", "page": 2}).json()["code"] == "invalid"
+    assert admin_api.get("/api/hubs/modelscope/search/", {"q": "x", "page": "2"}).json()["code"] == "invalid"
     answer = admin_api.get("/api/hubs/elsewhere/search/", {"q": "x"})
     assert (answer.status_code, answer.json()["code"]) == (404, "hub_unknown")
 
@@ -109,7 +109,7 @@ def test_a_search_needs_words_and_a_hub_that_exists(admin_api: APIClient, hub: F
 def test_a_repository_before_it_is_fetched(
     name: str, admin_api: APIClient, repo: Path, hub: FakeHub, fit_is_told: list[dict[str, Any]]
 ):
-    found = admin_api.get(f"/api/hubs/{name}/repo/", {"repo": "acme/tiny", "context": 2048}).json()
+    found = admin_api.get(f"/api/hubs/{name}/repo/", {"repo": "acme/tiny", "context": "2048"}).json()
     assert found["revision"] == hub.repos.get("acme/tiny").commit  # type: ignore[union-attr]
     files = {line["path"]: (line["wanted"], line["why"]) for line in found["files"]}
     assert files.pop("modeling.py") == (False, "code, which is never taken")

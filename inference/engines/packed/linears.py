@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inference.engines import kept
 from inference.engines.packed import native
 
 Product = Callable[[Tensor], Tensor]
@@ -135,7 +136,7 @@ def _copies(peaks: Tensor) -> Tensor:
 @cache
 def int8_works() -> bool:
     """Whether there is an int8 product: our own, or FBGEMM's (x86)."""
-    if native.ready:
+    if native.open_kernels(kept.folder()):
         return True
     try:
         return _levels() > 0

@@ -230,7 +230,7 @@ def test_a_full_disk_is_told_and_what_fitted_stays(
         written[0] += count
         return count
 
-    monkeypatch.setattr(storage.os, "write", limited)
+    monkeypatch.setattr("models_registry.downloads.storage.os.write", limited)
     code, values = failed(start(tmp_path / "to", only=WEIGHTS))
     size = (repo / WEIGHTS).stat().st_size
     assert code == "disk_full" and 0 < values["needed"] < size and values["free"] > 0
