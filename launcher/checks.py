@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from launcher import packages, page, prepare
-from launcher.doctor import listens
 from launcher.place import Place, venv_python
+from launcher.probes import listens
 from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
 
 MYSQL = "mysql://root@127.0.0.1:3306/hearth_test"

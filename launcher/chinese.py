@@ -149,4 +149,59 @@ SENTENCES = {
     "not ready yet: {word}": "还未就绪：{word}",
     "A release is made from a git checkout; git does not know this folder.": "发布包要从 git 仓库制作；git 不认识这个文件夹。",
     "{target} ({size:.1f} MiB): unpack it and run python3 start.py": "{target}（{size:.1f} MiB）：解压后运行 python3 start.py",
+    "{mine}, the processes': {theirs}": "{mine}，各进程使用：{theirs}",
+    "none, and none is needed: the page is built": "没有，也不需要：页面已构建",
+    "none that will do": "没有可用的",
+    "start.py fetches one into .venv; nothing to do.": "start.py 会把它获取到 .venv 中，无需处理。",
+    "{free:.1f} GiB free at {home} ({kind})": "{home} 剩余 {free:.1f} GiB（{kind}）",
+    "Disk": "磁盘",
+    "Little room: make some, or take another folder with --data.": "空间不足：请清理，或用 --data 换一个文件夹。",
+    "Memory": "内存",
+    "{free:.1f} of {total:.1f} GiB free, {count} CPUs": "可用 {free:.1f} / 共 {total:.1f} GiB，{count} 个 CPU",
+    "Little memory is free: close other programs, or take a smaller model.": "可用内存不多：请关闭其他程序，或使用更小的模型。",
+    "GPU driver": "显卡驱动",
+    "none that nvidia-smi knows": "nvidia-smi 没有找到",
+    "A driver is loaded, but nvidia-smi does not answer: install the driver's utilities.": (
+        "驱动已加载，但 nvidia-smi 没有响应：请安装驱动自带的工具。"
+    ),
+    "{name}: {free} of {total} MiB free": "{name}：空闲 {free} / 共 {total} MiB",
+    "A card is here; this build fits it: python3 start.py --torch {build}": (
+        "本机有显卡，适合它的版本：python3 start.py --torch {build}"
+    ),
+    "{version}, CPU: {why}": "{version}，CPU：{why}",
+    "not installed": "未安装",
+    "python3 start.py installs it.": "python3 start.py 会安装它。",
+    "SQLite in the data folder": "数据文件夹中的 SQLite",
+    "Database": "数据库",
+    "See DATABASE_URL in README.": "请看 README 中的 DATABASE_URL。",
+    "not used": "未使用",
+    "Start it (sudo systemctl start redis), or unset REDIS_URL: one machine needs none.": (
+        "请启动它（sudo systemctl start redis），或取消 REDIS_URL：单机不需要 Redis。"
+    ),
+    "Port {port}": "端口 {port}",
+    "start.py takes the next free one, or the one of --port.": "start.py 会用下一个空闲端口，或 --port 指定的端口。",
+    "Hearth's own": "炉边正在使用",
+    "free": "空闲",
+    "Packages": "软件包",
+    "Mirror": "镜像",
+    "Hub": "模型社区",
+    "No hub answers: models can be copied into a folder and added by its path.": (
+        "没有模型社区响应：可以把模型复制到文件夹，再按路径添加。"
+    ),
+    "Nothing answers: look at the network and https_proxy, or try --mirror cn.": (
+        "都没有响应：请检查网络和 https_proxy，或试试 --mirror cn。"
+    ),
+    "Hearth": "炉边",
+    "not running": "没有在运行",
+    "{url}, {count} models in memory": "{url}，内存中有 {count} 个模型",
+    "Answer": "回答速度",
+    "the default model is not there yet": "默认模型还没有准备好",
+    "python3 start.py prepares it.": "python3 start.py 会准备它。",
+    "{model} did not answer": "{model} 没有回答",
+    "Look into start.py logs inference.": "请看 start.py logs inference。",
+    "{model}: {speed:.0f} tokens/s": "{model}：{speed:.0f} 词元/秒",
+    "System": "系统",
+    "{wrong} things to look at.": "有 {wrong} 处需要留意。",
+    "All is well.": "一切正常。",
+    "its character set {charset} cannot hold every character": "它的字符集 {charset} 不能保存所有字符（中文、表情）",
 }

@@ -158,8 +158,10 @@ def tell_torch(place: Place) -> None:
         print(f"  {version}: {why}", flush=True)
         return
     choice = packages.torch_wish("auto")
-    reason = why if choice.build not in ("", "cpu") else choice.why
-    print(t("  {version} runs on the CPU: {why}", version=version, why=reason), flush=True)
+    if choice.build in ("", "cpu"):
+        print(f"  {version}: {choice.why}", flush=True)
+    else:
+        print(t("  {version} runs on the CPU: {why}", version=version, why=why), flush=True)
 
 
 def everything(place: Place, wishes: Wishes) -> Place:

@@ -177,8 +177,8 @@ def parse(output: str) -> tuple[str, tuple[float, ...]]:
     return driver, tuple(cards)
 
 
-def asked(query: str) -> str:
-    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
+def asked(query: str, form: str = "csv,noheader") -> str:
+    command = ["nvidia-smi", f"--query-gpu={query}", f"--format={form}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
