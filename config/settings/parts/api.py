@@ -35,6 +35,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Several things have a state; each gets a type of its own name.
+    "ENUM_NAME_OVERRIDES": {"DownloadStateEnum": "models_registry.models.Download.State"},
     # A session works too, but a page cannot be given the cookie by hand, as Swagger's Authorize would offer.
     "AUTHENTICATION_WHITELIST": ["accounts.authentication.BearerAuthentication"],
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "deepLinking": True},

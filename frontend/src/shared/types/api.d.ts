@@ -682,7 +682,7 @@ export interface components {
             repo: string;
             /** @description The commit. */
             revision: string;
-            state: components["schemas"]["State34eEnum"];
+            state: components["schemas"]["DownloadStateEnum"];
             bytes_done: number;
             bytes_total: number;
             /**
@@ -735,6 +735,17 @@ export interface components {
             id: string;
             name: string;
         };
+        /**
+         * @description * `queued` - queued
+         *     * `running` - running
+         *     * `paused` - paused
+         *     * `verifying` - verifying
+         *     * `done` - done
+         *     * `failed` - failed
+         *     * `cancelled` - cancelled
+         * @enum {string}
+         */
+        DownloadStateEnum: "queued" | "running" | "paused" | "verifying" | "done" | "failed" | "cancelled";
         /**
          * @description * `transformers` - transformers
          *     * `llama_cpp` - llama_cpp
@@ -955,7 +966,7 @@ export interface components {
         };
         ModelDownload: {
             id: string;
-            state: components["schemas"]["State34eEnum"];
+            state: components["schemas"]["DownloadStateEnum"];
             bytes_done: number;
             bytes_total: number;
             /**
@@ -1118,17 +1129,6 @@ export interface components {
             token: string;
             token_type_hint?: string;
         };
-        /**
-         * @description * `queued` - queued
-         *     * `running` - running
-         *     * `paused` - paused
-         *     * `verifying` - verifying
-         *     * `done` - done
-         *     * `failed` - failed
-         *     * `cancelled` - cancelled
-         * @enum {string}
-         */
-        State34eEnum: "queued" | "running" | "paused" | "verifying" | "done" | "failed" | "cancelled";
         StopAccepted: {
             turn: string;
         };
