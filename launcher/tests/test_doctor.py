@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import doctor, filesystems, mirrors, packages, probes
+from launcher import doctor, filesystems, mirrors, packages, probes, torch_choice
 from launcher.place import Place
 from launcher.words import speak
 
@@ -113,7 +113,7 @@ def test_torch_on_the_processor_beside_a_card_is_named(
     found: tuple[str, str, str], build: str, wrong: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "torch_check", lambda python: found)
-    choice = packages.Choice("torch==2.13.0", "", build, "why")
+    choice = torch_choice.Choice("torch==2.13.0", "", build, "why")
     monkeypatch.setattr(packages, "torch_wish", lambda flag: choice)
     row = doctor.torch(HERE)
     assert bool(row.remedy) == wrong

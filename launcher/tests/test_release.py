@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import node, page, release
+from launcher import node, page, release, steps
 from launcher.place import LauncherError, Place
 
 
@@ -43,7 +43,7 @@ def test_a_release_carries_the_page_and_nothing_that_is_not_tracked(
 ) -> None:
     place = Place(data=tmp_path / "data", python=Path(sys.executable))
     # Built already, of these sources.
-    page.put(checkout / ".cache" / "stamps" / "page", page.page_digest())
+    steps.put(checkout / ".cache" / "stamps" / "page", page.page_digest())
     first, second = tmp_path / "a.tar.gz", tmp_path / "b.tar.gz"
     assert release.make(place, first) == 0
     release.make(place, second)
@@ -59,8 +59,8 @@ def test_a_release_carries_the_page_and_nothing_that_is_not_tracked(
     # Unpacked elsewhere, the page counts as built: no Node.js is looked for.
     monkeypatch.setattr(page, "FRONTEND", tmp_path / "out" / "hearth-1.2" / "frontend")
     monkeypatch.setattr(page, "CACHE", tmp_path / "empty")
-    monkeypatch.setattr(page, "page_digest", lambda: carried)
     carried = (tmp_path / "out" / "hearth-1.2" / "frontend" / "dist" / page.CARRIED).read_text()
+    monkeypatch.setattr(page, "page_digest", lambda: carried)
     monkeypatch.setattr(node, "ready", lambda *words: pytest.fail("Node.js was looked for"))
     page.page(place)
 
