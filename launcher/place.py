@@ -96,6 +96,7 @@ class Place:
         env["PATH"] = os.pathsep.join(folders)
         # A download of pip that broke goes on where it stopped (pip 25.1 and later).
         env.setdefault("PIP_RESUME_RETRIES", "5")
+        env.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
         return env
 
     def listening(self) -> list[str]:
