@@ -149,7 +149,7 @@ SENTENCES = {
     "not ready yet: {word}": "还未就绪：{word}",
     "A release is made from a git checkout; git does not know this folder.": "发布包要从 git 仓库制作；git 不认识这个文件夹。",
     "{target} ({size:.1f} MiB): unpack it and run python3 start.py": "{target}（{size:.1f} MiB）：解压后运行 python3 start.py",
-    "{mine}, the processes': {theirs}": "{mine}，各进程使用：{theirs}",
+    "{mine}; the processes use {theirs}": "{mine}，各进程使用：{theirs}",
     "none, and none is needed: the page is built": "没有，也不需要：页面已构建",
     "none that will do": "没有可用的",
     "start.py fetches one into .venv; nothing to do.": "start.py 会把它获取到 .venv 中，无需处理。",

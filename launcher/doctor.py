@@ -37,7 +37,7 @@ def without_password(address: str) -> str:
 
 def python(place: Place) -> Row:
     return Row(
-        "Python", t("{mine}, the processes': {theirs}", mine=sys.version.split()[0], theirs=place.python)
+        "Python", t("{mine}; the processes use {theirs}", mine=sys.version.split()[0], theirs=place.python)
     )
 
 
