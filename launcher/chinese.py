@@ -199,7 +199,7 @@ SENTENCES = {
     "python3 start.py prepares it.": "python3 start.py 会准备它。",
     "{model} did not answer": "{model} 没有回答",
     "Look into start.py logs inference.": "请看 start.py logs inference。",
-    "{model}: {speed:.0f} tokens/s": "{model}：{speed:.0f} 词元/秒",
+    "{model}: {speed:.1f} tokens/s": "{model}：{speed:.1f} 词元/秒",
     "System": "系统",
     "{wrong} things to look at.": "有 {wrong} 处需要留意。",
     "All is well.": "一切正常。",

@@ -196,7 +196,7 @@ def answer(place: Place) -> Row:
         return Row(
             name, t("{model} did not answer", model=MODEL_NAME), t("Look into start.py logs inference.")
         )
-    return Row(name, t("{model}: {speed:.0f} tokens/s", model=MODEL_NAME, speed=speed))
+    return Row(name, t("{model}: {speed:.1f} tokens/s", model=MODEL_NAME, speed=speed))
 
 
 def rows(place: Place) -> Iterator[Row]:
