@@ -41,6 +41,12 @@ def variables() -> set[str]:
     return found | set(re.findall(r"process\.env\.(\w+)", config))
 
 
+def of_compose() -> set[str]:
+    """Names that docker-compose.yml puts in from `.env`."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    return set(re.findall(r"\$\{(HEARTH_[A-Z_]+)", text))
+
+
 def error_codes(kind: str, *packages: str) -> set[str]:
     """The literal codes of every `kind("code", ...)` and of the subclasses that fix theirs."""
     found = set()

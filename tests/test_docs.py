@@ -12,7 +12,7 @@ from inference import protocol
 from models_registry import deployment
 from models_registry.openai_api import params
 from tests import access_page
-from tests.docs_facts import ROOT, WEB, error_codes, trees, variables
+from tests.docs_facts import ROOT, WEB, error_codes, of_compose, trees, variables
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
@@ -67,7 +67,7 @@ def test_every_setting_of_a_model_is_described():
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
 def test_the_readme_names_no_variable_that_is_not_there(readme: str):
     named = set(re.findall(r"HEARTH_[A-Z_]+", (ROOT / readme).read_text(encoding="utf-8")))
-    assert named <= variables()
+    assert named <= variables() | of_compose()
 
 
 def test_frames_of_clients():
