@@ -88,6 +88,13 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
     # The built page, as the tests of the whole system serve it.
     if tally.work("page: build", lambda: page.page(place)):
         tally.work("static files", lambda: prepare.static_files(place))
-    pytest(tally, place, env, "pytest, SQLite", [])
+    # Those of the whole system mostly wait for processes and pages, the others compute. One thread each: with
+    # more threads than processors OpenMP's wait for each other asleep.
+    python = [str(place.python), "-m", "pytest"]
+    halves = {
+        "pytest, parts": [*python, "-m", "not (e2e or browser)"],
+        "pytest, whole system": [*python, "-m", "e2e or browser"],
+    }
+    tally.side_by_side(halves, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
     grown = {**env, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}
     pytest(tally, place, grown, "pytest, MariaDB and Redis", ["-m", "database"])

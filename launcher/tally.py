@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -19,6 +20,10 @@ COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 PYTEST_CLOSING = re.compile(r"^=* ?\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s")
 VITEST_CLOSING = re.compile(r"^\s*Tests\s+(.*)\(\d+\)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def show(text: str) -> None:
+    print(text, end="", flush=True)
 
 
 @dataclass
@@ -51,22 +56,73 @@ class Tally:
         closing: re.Pattern[str] | None = None,
     ) -> None:
         """Run one step, its output passed on. `closing` finds the line with the counts of a test run."""
-        print(f"\n── {title}: {' '.join(command)}", flush=True)
+        self.side_by_side({title: command}, env=env, cwd=cwd, closing=closing)
+
+    def side_by_side(
+        self,
+        commands: Mapping[str, list[str]],
+        *,
+        env: Mapping[str, str],
+        cwd: Path = ROOT,
+        closing: re.Pattern[str] | None = None,
+    ) -> None:
+        """Run several steps at a time. The first's output is passed on as it comes, that of the others
+        afterwards."""
         began = time.monotonic()
+        others: dict[str, list[str]] = {title: [] for title in list(commands)[1:]}
+        with ThreadPoolExecutor(len(commands)) as threads:
+            results = {
+                title: threads.submit(
+                    self.watch,
+                    title,
+                    command,
+                    env,
+                    cwd,
+                    closing,
+                    others[title].append if title in others else show,
+                )
+                for title, command in commands.items()
+            }
+        for title, result in results.items():
+            for line in others.get(title, []):
+                show(line)
+            self.finish(title, began, *result.result(), closing)
+
+    def finish(
+        self, title: str, began: float, code: int, last: str, ended: float, closing: re.Pattern[str] | None
+    ) -> None:
         failed_before = self.failed
-        try:
-            code, last = self.watch(command, env, cwd, closing)
-        except OSError as error:
-            print(f"{command[0]}: {error.strerror}")
-            code, last = 1, ""
         self.count(last)
         ok = code == 0 and (bool(last) or closing is None)
-        self.close(title, began, ok=ok, tests=closing is not None, counted=self.failed > failed_before)
+        counted = self.failed > failed_before
+        self.close(title, ended - began, ok=ok, tests=closing is not None, counted=counted)
 
     def watch(
-        self, command: list[str], env: Mapping[str, str], cwd: Path, closing: re.Pattern[str] | None
+        self,
+        title: str,
+        command: list[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        closing: re.Pattern[str] | None,
+        say: Callable[[str], object],
+    ) -> tuple[int, str, float]:
+        """Returns the exit status, the last line that `closing` finds, and when it ended."""
+        say(f"\n── {title}: {' '.join(command)}\n")
+        try:
+            code, last = self.read(command, env, cwd, closing, say)
+        except OSError as error:
+            say(f"{command[0]}: {error.strerror}\n")
+            code, last = 1, ""
+        return code, last, time.monotonic()
+
+    def read(
+        self,
+        command: list[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        closing: re.Pattern[str] | None,
+        say: Callable[[str], object],
     ) -> tuple[int, str]:
-        """Returns the exit status and the last line that `closing` finds."""
         last = ""
         with process.group(command, cwd=str(cwd), env=dict(env), stdout=PIPE, stderr=STDOUT) as running:
             clock = threading.Timer(
@@ -77,7 +133,7 @@ class Tally:
                 assert running.stdout is not None
                 for raw in running.stdout:
                     line = raw.decode(errors="replace")
-                    print(line, end="", flush=True)
+                    say(line)
                     plain = COLOUR.sub("", line)
                     if closing and closing.search(plain):
                         last = plain
@@ -93,20 +149,20 @@ class Tally:
             do()
         except LauncherError as error:
             print(error, flush=True)
-            self.close(title, began, ok=False)
+            self.close(title, time.monotonic() - began, ok=False)
             return False
-        self.close(title, began, ok=True)
+        self.close(title, time.monotonic() - began, ok=True)
         return True
 
     def close(
-        self, title: str, began: float, *, ok: bool, tests: bool = False, counted: bool = False
+        self, title: str, seconds: float, *, ok: bool, tests: bool = False, counted: bool = False
     ) -> None:
         if ok:
             self.passed += 0 if tests else 1
         elif not counted:
             # One failure at least for a step that failed without a failed test, so that the sum says so.
             self.failed += 1
-        self.rows.append(f"{'ok    ' if ok else 'FAILED'} {time.monotonic() - began:7.1f} s  {title}")
+        self.rows.append(f"{'ok    ' if ok else 'FAILED'} {seconds:7.1f} s  {title}")
 
     def need(self, title: str, there: bool, hint: str) -> None:
         if not there:

@@ -15,7 +15,7 @@ from accounts.models import SiteSettings, TokenFamily, User
 from accounts.services import api_key_create
 from conversations.models import Conversation, Message
 from models_registry import jobs
-from models_registry.models import Job, Model
+from models_registry.models import Download, Job, Model
 from models_registry.services import model_create, model_load
 
 TITLE, TEXT = "the surprise for Tom", "we meet at nine"
@@ -43,6 +43,7 @@ def rows(db: None) -> dict[type[models.Model], models.Model]:
         api_key_create(user=boss, name="script")[0].__class__: boss.api_keys.get(),
         Model: model,
         Job: Job.objects.get(),
+        Download: Download.objects.create(hub="modelscope", repo="acme/tiny", revision="1" * 40),
         Conversation: conversation,
     }
 

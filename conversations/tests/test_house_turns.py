@@ -150,7 +150,7 @@ async def test_a_caller_who_hangs_up_at_once_has_its_answer_made(house: House, a
 async def test_a_hundred_cuts_over_both_doors(house: House, anna: Person):
     """A reader that is cut at random places and comes back over the other door gets every event once."""
     dice = random.Random(7)
-    body = {"tokens": 1500, "delay_ms": 1}
+    body = {"tokens": 1500, "delay_ms": 6}  # slow enough for a hundred cuts on a busy machine
     async with house.sse(anna, "POST", "/api/chat/teststream/", json=body) as stream:
         accepted = (await anext(stream)).data
     events: list[dict[str, Any]] = []

@@ -40,7 +40,7 @@ def test_the_listed_families_take_the_packed_path(make: Make, tmp_path: Path) ->
 
 def test_the_expanded_keys_and_values_of_mla_are_counted(tmp_path: Path) -> None:
     verdict = support.examine(model_of(tiny_models.make_deepseek_v3(tmp_path)), "cpu")
-    assert [(s.heads, s.key_dim, s.value_dim) for s in verdict.layers] == [(4, 16, 8)] * 2
+    assert [(s.heads, s.key_dim, s.value_dim) for s in verdict.layers] == [(4, 16, 16)] * 2
 
 
 @pytest.mark.parametrize("make", tiny_models.NOT_PACKED, ids=lambda make: make.__name__[5:])

@@ -105,7 +105,7 @@ def make_gpt_oss(folder: Path) -> Path:
 
 def make_phi3_longrope(folder: Path) -> Path:
     """The frequencies depend on how long the whole row is."""
-    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 8, "long_factor": [4.0] * 8}
     options = {**_SMALL, "original_max_position_embeddings": 64}
     rope["original_max_position_embeddings"] = 64
     return _chatml(folder, "Phi3", rope_parameters=rope, **options)
