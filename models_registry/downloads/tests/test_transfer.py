@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from models_registry import hubs
-from models_registry.downloads import storage
 from models_registry.downloads.failure import Failure, Wanted
 from models_registry.downloads.storage import Part
 from models_registry.downloads.tests.conftest import HASTY, info_of, read
