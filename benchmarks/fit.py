@@ -7,8 +7,7 @@ Each model is loaded by the engine in a process of its own, forked as the servic
 (anonymous, and what is there of the weights' files) is read before, when it is loaded, and when a KV cache
 for each context is written (with ones: prompts of that length would take hours). Before the model a twin of
 next to no size is loaded and let go, so that libraries and what they keep do not count as weights: that is
-the overhead, printed apart. `peak` is the most that the load took on the way. An int8 load is compared with
-what it ran as: float32 where the engine finds that faster. Needs Linux.
+the overhead, printed apart. `peak` is the most that the load took on the way. Needs Linux.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model folder run by SGLang's server (https://docs.sglang.ai): the program named in HEARTH_SGLANG (such as
 ``/opt/sglang/bin/python -m sglang.launch_server``) or `sglang` on the PATH.
 
-Written from its documentation and run against a scripted server only: the real one needs a GPU.
+Written from its documentation. Not run: the real one needs a GPU.
 """
 
 from __future__ import annotations
