@@ -91,10 +91,11 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
     # Those of the whole system mostly wait for processes and pages, the others compute. One thread each: with
     # more threads than processors OpenMP's wait for each other asleep.
     python = [str(place.python), "-m", "pytest"]
-    halves = {
-        "pytest, parts": [*python, "-m", "not (e2e or browser)"],
+    groups = {
+        "pytest, inference": [*python, "inference", "-m", "not (e2e or browser)"],
+        "pytest, web": [*python, "--ignore=inference", "-m", "not (e2e or browser)"],
         "pytest, whole system": [*python, "-m", "e2e or browser"],
     }
-    tally.side_by_side(halves, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
+    tally.side_by_side(groups, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
     grown = {**env, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}
     pytest(tally, place, grown, "pytest, MariaDB and Redis", ["-m", "database"])

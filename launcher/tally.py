@@ -15,7 +15,7 @@ from launcher import process
 from launcher.place import ROOT, LauncherError
 
 # All steps together; what is still running then is ended and counted as failed.
-DEADLINE = 22 * 60
+DEADLINE = 24 * 60
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 PYTEST_CLOSING = re.compile(r"^=* ?\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s")
 VITEST_CLOSING = re.compile(r"^\s*Tests\s+(.*)\(\d+\)")
