@@ -17,6 +17,8 @@ from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
 
 MYSQL = "mysql://root@127.0.0.1:3306/hearth_test"
 REDIS = "redis://127.0.0.1:6379/15"
+# All but those of inference, which compute the most.
+WEB_TESTS = ("launcher", "accounts", "conversations", "models_registry", "monitoring", "tests")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What this shell happens to point at must not change the outcome.
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "SERVER", "HEARTH_HOST", "HEARTH_PORT", "DJANGO_SETTINGS_MODULE")
@@ -93,7 +95,7 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
     python = [str(place.python), "-m", "pytest"]
     groups = {
         "pytest, inference": [*python, "inference", "-m", "not (e2e or browser)"],
-        "pytest, web": [*python, "--ignore=inference", "-m", "not (e2e or browser)"],
+        "pytest, web": [*python, *WEB_TESTS, "-m", "not (e2e or browser)"],
         "pytest, whole system": [*python, "-m", "e2e or browser"],
     }
     tally.side_by_side(groups, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
