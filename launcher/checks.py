@@ -96,7 +96,8 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
     groups = {
         "pytest, inference": [*python, "inference", "-m", "not (e2e or browser)"],
         "pytest, web": [*python, *WEB_TESTS, "-m", "not (e2e or browser)"],
-        "pytest, whole system": [*python, "-m", "e2e or browser"],
+        "pytest, whole system": [*python, "conversations", "tests", "-m", "e2e and not browser"],
+        "pytest, browser": [*python, "tests/browser", "-m", "browser"],
     }
     tally.side_by_side(groups, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
     grown = {**env, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}
