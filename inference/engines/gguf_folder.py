@@ -17,6 +17,7 @@ from typing import Any
 
 from inference import gguf_header
 from inference.bounded import Refused
+from inference.engines import kept
 from inference.errors import InferenceError
 
 Report = Callable[[float], None]
@@ -64,8 +65,7 @@ def _place(file: Path) -> Path:
     """By what the file is now: one that is exchanged gets a new folder."""
     stat = file.resolve().stat()
     told = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    cache = Path(os.environ.get("HEARTH_CACHE") or Path.home() / ".cache" / "hearth")
-    return cache / "gguf" / f"{file.stem[:80]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    return kept.folder() / "gguf" / f"{file.stem[:80]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
 def _convert(file: Path, part: Path) -> None:

@@ -59,6 +59,23 @@ def chat_message(message: Mapping[str, Any]) -> dict[str, Any]:
     return wire
 
 
+def read_chunks(lines: list[bytes]) -> tuple[list[dict[str, Any]], bool]:
+    """The objects that these lines of a stream carry, and whether it is over. Raises what a chunk tells as an
+    error, malformed_output for what is no JSON."""
+    chunks: list[dict[str, Any]] = []
+    for line in lines:
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            return chunks, True
+        chunk = _parsed(data)
+        if chunk.get("error"):
+            raise stream_failure(chunk)
+        chunks.append(chunk)
+    return chunks, False
+
+
 class Reader:
     """From the lines of one stream to our events; reasoning and calls get their markers back. `first`: when
     the first of the answer came (perf_counter), 0 before."""
@@ -77,18 +94,9 @@ class Reader:
         """All text of the lines that came together is one event, which is cheap when tokens come fast."""
         texts: list[str] = []
         tokens: list[dict[str, Any]] = []
-        for line in lines:
-            if not line.startswith(b"data:"):
-                continue
-            data = line[5:].strip()
-            if data == b"[DONE]":
-                self.done = True
-                break
-            chunk = _parsed(data)
-            if chunk.get("error"):
-                raise stream_failure(chunk)
-            if chunk.get("usage"):
-                self._usage = chunk["usage"]
+        chunks, self.done = read_chunks(lines)
+        for chunk in chunks:
+            self._usage = chunk.get("usage") or self._usage
             for choice in chunk.get("choices") or ():
                 self._delta(choice.get("delta") or {}, texts)
                 if logprobs := choice.get("logprobs"):

@@ -10,9 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
-
-from inference.engines.openai_wire import stream_failure
+from inference.engines.openai_wire import read_chunks
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest
 
@@ -59,18 +57,9 @@ class Reader:
         """All text of the lines that came together is one event."""
         texts: list[str] = []
         tokens: list[dict[str, Any]] = []
-        for line in lines:
-            if not line.startswith(b"data:"):
-                continue
-            data = line[5:].strip()
-            if data == b"[DONE]":
-                self.done = True
-                break
-            chunk = _parsed(data)
-            if chunk.get("error"):
-                raise stream_failure(chunk)
-            if chunk.get("usage"):
-                self._usage = chunk["usage"]
+        chunks, self.done = read_chunks(lines)
+        for chunk in chunks:
+            self._usage = chunk.get("usage") or self._usage
             for choice in chunk.get("choices") or ():
                 if text := choice.get("text"):
                     texts.append(text)
@@ -118,13 +107,3 @@ def _likelihoods(logprobs: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _top(tokens: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"token": token["token"], "logprob": token["logprob"]} for token in tokens]
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        chunk = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        chunk = None
-    if not isinstance(chunk, dict):
-        raise InferenceError("malformed_output", "The server sent no completion.")
-    return chunk

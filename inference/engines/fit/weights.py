@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
+from inference.engines import kept
 from inference.engines.fit.facts import Facts, Stored
 from inference.engines.fit.kv import WIDTH, number, text_config
 
@@ -95,8 +95,7 @@ def _held(facts: Facts, width: int, int8: bool, tied: bool) -> Callable[[Stored]
 def has_kernels() -> bool:
     """Whether our own kernels were built here. Before the first load they are not: then the figure is once
     too high."""
-    folder = Path(os.environ.get("HEARTH_CACHE") or Path.home() / ".cache" / "hearth")
-    return os.environ.get("HEARTH_KERNELS") != "0" and any(folder.glob("kernels-*.so"))
+    return os.environ.get("HEARTH_KERNELS") != "0" and any(kept.folder().glob("kernels-*.so"))
 
 
 def part_of(name: str) -> str:

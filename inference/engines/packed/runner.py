@@ -154,14 +154,14 @@ class ModelRunner:
             rows.append(Row(first, len(ids), region, chunk.begin))
             if chunk.samples:
                 sampled.append(len(ids) - 1)
+        decodes = [row for row in rows if row.end - row.begin == 1]
+        prompts = [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)]
         step = Step(
             self._cache,
             torch.tensor([starts, positions, apart], device=self._device),
-            _runs([row for row in rows if row.end - row.begin == 1]),
-            prompts := [block for row in rows if row.end - row.begin > 1 for block in self._blocks(row)],
-            _pack([row for row in rows if row.end - row.begin == 1] + prompts)
-            if self._device == "cpu"
-            else None,
+            _runs(decodes),
+            prompts,
+            _pack(decodes + prompts) if native.ready and self._device == "cpu" else None,
         )
         current.step = step
         try:
