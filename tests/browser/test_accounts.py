@@ -18,48 +18,49 @@ def fill(page: Page, **fields: str) -> None:
         page.get_by_test_id(name).fill(value)
 
 
-def field_error(page: Page, name: str) -> str:
+def field_says(page: Page, name: str, text: str) -> None:
+    """Waits: the old sentence may still be leaving while the new one comes."""
     item = page.locator(".ant-form-item").filter(has=page.get_by_test_id(name))
-    return item.locator(".ant-form-item-explain-error").first.inner_text()
+    expect(item.locator(".ant-form-item-explain-error")).to_have_text([text])
 
 
 def test_registering_says_what_is_wrong_at_the_field_and_then_lets_in(guests: Guests, admin: Person) -> None:
     page = guests.open(path="/register")
     page.get_by_test_id("submit").click()
-    assert field_error(page, "username") == "Choose a username."
-    assert field_error(page, "email") == "Enter your email address."
-    assert field_error(page, "password") == "Enter a password."
-    assert field_error(page, "confirm") == "Enter the password once more."
+    field_says(page, "username", "Choose a username.")
+    field_says(page, "email", "Enter your email address.")
+    field_says(page, "password", "Enter a password.")
+    field_says(page, "confirm", "Enter the password once more.")
 
     fill(page, username="admin", email="not an address", password=PASSWORD, confirm="something else")
     page.get_by_test_id("submit").click()
     expect(page.get_by_text("The two passwords differ.")).to_be_visible()
-    assert field_error(page, "email") == "This is not an email address."
+    field_says(page, "email", "This is not an email address.")
 
     # What only the server knows comes to the same place.
     fill(page, email="carla@example.org", confirm=PASSWORD)
     page.get_by_test_id("submit").click()
     expect(page.get_by_text("This username is taken.")).to_be_visible()
-    assert field_error(page, "username") == "This username is taken."
+    field_says(page, "username", "This username is taken.")
 
     fill(page, username="carla")
     page.get_by_test_id("submit").click()
     expect(page.get_by_test_id("composer")).to_be_focused()
-    assert page.locator(".side-name").inner_text() == "carla"
+    expect(page.locator(".side-name")).to_have_text("carla")
 
 
 def test_the_door_speaks_chinese_to_a_chinese_browser(guests: Guests, admin: Person) -> None:
     page = guests.open(path="/register", locale="zh-CN")
     expect(page.get_by_role("heading", level=1)).to_have_text("创建账号")
     page.get_by_test_id("submit").click()
-    assert field_error(page, "username") == "请起一个用户名。"
+    field_says(page, "username", "请起一个用户名。")
     fill(page, username="admin", email="dora@example.org", password=PASSWORD, confirm=PASSWORD)
     page.get_by_test_id("submit").click()
     expect(page.get_by_text("这个用户名已被使用。")).to_be_visible()
     fill(page, username="朵拉")
     page.get_by_test_id("submit").click()
     expect(page.get_by_test_id("composer")).to_be_visible()
-    assert page.locator(".side-name").inner_text() == "朵拉"
+    expect(page.locator(".side-name")).to_have_text("朵拉")
     assert page.locator("html").get_attribute("lang") == "zh-CN"
 
 
