@@ -28,8 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.fit_models import FAMILIES, make  # noqa: E402
-from inference.engines import fit  # noqa: E402
-from inference.engines.child import _give_back  # noqa: E402
+from inference.engines import allocator, fit  # noqa: E402
 from inference.protocol import ModelSpec  # noqa: E402
 
 
@@ -76,17 +75,19 @@ def run(link: Connection, twin: Path, folder: Path, dtype: str, contexts: list[i
     that a model's process takes anyway is there; then the model, and writes its cache."""
     from inference.engines.packed.cache import KVCache, LayerShape
 
+    allocator.before_load()
     asyncio.run(_load(twin, dtype, contexts[-1]))
-    _give_back()
+    allocator.after_load()
     before = _held() + _tokenizer(folder)
     peaks: list[int] = []
     done = threading.Event()
     watch = threading.Thread(target=_watch, args=(peaks, done))
     watch.start()
+    allocator.before_load()
     engine, info = asyncio.run(_load(folder, dtype, contexts[-1]))
     done.set()
     watch.join()
-    _give_back()
+    allocator.after_load()
     for weight in engine._engine._loop._runner._model.parameters():
         weight.sum()  # what is left in the file comes with its use
     loaded, full = _held(), {}
@@ -127,10 +128,10 @@ def _tokenizer(folder: Path) -> int:
 
     bare = _held()
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    _give_back()
+    allocator.after_load()
     taken = _held() - bare
     del tokenizer
-    _give_back()
+    allocator.after_load()
     return taken
 
 

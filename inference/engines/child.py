@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ from typing import Any, cast
 
 import orjson
 
+from inference.engines import allocator
 from inference.engines.base import Engine, as_failure, create_local
 from inference.engines.watchdog import pulse_every
 from inference.errors import InferenceError
@@ -34,7 +34,6 @@ _PR_SET_PDEATHSIG = 1
 # The web process goes first where they share a processor.
 _NICE = 5
 _LONGEST_LOG = 4096
-_MADV_PAGEOUT = 21
 
 
 def main(link: socket.socket, spec: bytes) -> None:
@@ -56,25 +55,6 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _give_back() -> None:
-    """What the load needed for a while only: with glibc it stays in the arenas of the threads that read."""
-    gc.collect()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-    _leave_files()
-
-
-def _leave_files() -> None:
-    """A table that is used as it is stored stays in the file that is mapped, and with it all that was read of
-    the file. What is needed of that comes back with its use; what was written to stays. Linux only."""
-    with suppress(OSError, AttributeError, ValueError):
-        call = ctypes.CDLL(None).madvise
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            if line.endswith(".safetensors"):
-                begin, end = (int(place, 16) for place in line.split()[0].split("-"))
-                call(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_PAGEOUT)
 
 
 def _limit_memory(limit: int) -> None:
@@ -100,6 +80,7 @@ async def _serve(link: socket.socket, spec: ModelSpec) -> None:
     else:
         await loop.create_connection(lambda: child, sock=link)
     pulse = loop.create_task(child.pulse(pulse_every(spec.settings)))
+    allocator.before_load()
     try:
         engine = create_local(spec)
         info = await engine.load(lambda value: child.send({"op": "progress", "value": value}))
@@ -109,7 +90,7 @@ async def _serve(link: socket.socket, spec: ModelSpec) -> None:
         event = as_failure(error, "load_failed").to_event()
         child.send({"op": "failed", "event": event, "log": traceback.format_exc()[-_LONGEST_LOG:]})
     else:
-        _give_back()
+        allocator.after_load()
         child.engine = engine
         child.send({"op": "ready", "info": info})
     await pulse
