@@ -78,13 +78,17 @@ def read_chunks(lines: list[bytes]) -> tuple[list[dict[str, Any]], bool]:
 
 class Reader:
     """From the lines of one stream to our events; reasoning and calls get their markers back. `first`: when
-    the first of the answer came (perf_counter), 0 before."""
+    the first of the answer came (perf_counter), 0 before. `splits`: the endpoint is known to tell the rest of
+    a thought in `prefix` in the field of thoughts; without it one that was broken off after the last word of
+    its thought may have its answer taken for more of it."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, splits: bool = False) -> None:
         self.reason: str | None = None
         self.done = False
         self.first = 0.0
         self._reasoning = "<think>" in prefix and "</think>" not in prefix
+        # Going on inside a thought, many servers leave its rest in the text, marker and all.
+        self._splits = splits or not self._reasoning
         self._usage: dict[str, Any] = {}
         self._calls: list[dict[str, str]] = []
         self._at: dict[Any, dict[str, str]] = {}
@@ -138,12 +142,13 @@ class Reader:
             if not self._reasoning:
                 self._reasoning = True
                 texts.append("<think>")
+            self._splits = True
             texts.append(thought)
             self._came()
         if content := delta.get("content"):
             if self._reasoning and (delta.get("reasoning_content") is None or thought):
                 self._reasoning = False
-                texts.append("</think>")
+                texts += ["</think>"] if self._splits else []
             texts.append(content)
             self._came()
         for piece in delta.get("tool_calls") or ():

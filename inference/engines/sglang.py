@@ -1,7 +1,8 @@
 """A model folder run by SGLang's server (https://docs.sglang.ai): the program named in HEARTH_SGLANG (such as
 ``/opt/sglang/bin/python -m sglang.launch_server``) or `sglang` on the PATH.
 
-Written from its documentation. Not run: the real one needs a GPU.
+Written from its documentation, and tested with a scripted server that stands in for it
+(inference/tests/fake_sglang.py). The real one was not run: it needs a GPU.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class SglangEngine(ServerEngine):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
         self._model = Path(str(spec.source.get("path", "")))
-        self._key = secrets.token_urlsafe(32)
+        self._key = secrets.token_hex(32)  # one that begins with a dash would be a flag
 
     def command(self, socket: Path) -> list[str]:
         binary = program(os.environ.get("HEARTH_SGLANG"), "sglang", _REMEDY)
@@ -60,6 +61,8 @@ class SglangEngine(ServerEngine):
         command = binary if len(binary) > 1 else [*binary, "serve"]
         command = [*command, "--model-path", str(self._model), "--served-model-name", "model"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--api-key", self._key]
+        # The tokens of the prompt that were there already are told with the usage.
+        command += ["--enable-cache-report"]
         for flag, value in (
             ("--context-length", settings.get("context_length")),
             ("--max-running-requests", settings.get("slots")),
@@ -96,11 +99,11 @@ class SglangEngine(ServerEngine):
         if self._session is None or self.exited.is_set():
             raise self.why or died(self.title)
         began, self._running = time.perf_counter(), self._running + 1
-        reader = openai_wire.Reader(request.prefix)
+        flags = self.spec.settings.get("flags") or {}
+        reader = openai_wire.Reader(request.prefix, splits="reasoning-parser" in flags)
         body = openai_wire.body("model", request)
         if (thinking := request.params.get("thinking")) is not None:
             body["chat_template_kwargs"] = {"enable_thinking": bool(thinking), "thinking": bool(thinking)}
-        flags = self.spec.settings.get("flags") or {}
         parsed = "tool-call-parser" in flags
         format = server_dialogue.written_format(self.dialogue, request)
         try:
