@@ -60,6 +60,7 @@ COPY --from=web-packages /opt/hearth /opt/hearth
 COPY manage.py start.py ./
 COPY requirements requirements
 COPY launcher launcher
+COPY system system
 COPY inference inference
 COPY config config
 COPY accounts accounts
@@ -112,6 +113,7 @@ RUN python -m inference.default_model /opt/model/SmolLM2-135M-Instruct
 FROM inference-cpu-packages AS inference-cpu
 COPY start.py ./
 COPY launcher launcher
+COPY system system
 COPY inference inference
 COPY docker docker
 COPY --from=first-model /opt/model /opt/model
@@ -127,6 +129,7 @@ CMD ["python", "start.py", "run", "inference", "--here"]
 FROM inference-cuda-packages AS inference-cuda
 COPY start.py ./
 COPY launcher launcher
+COPY system system
 COPY inference inference
 COPY docker docker
 COPY --from=first-model /opt/model /opt/model

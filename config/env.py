@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from environ import Env, ImproperlyConfigured
 
+from system import address
+
 ROOT = Path(__file__).resolve().parent.parent
 _SECRETS = ("secret_key", "signing_key", "inference_secret")
 
@@ -58,7 +60,7 @@ def read() -> Environment:
             port=env.int("HEARTH_PORT", default=8000),
             database_url=env.str("DATABASE_URL", default=f"sqlite:///{data / 'hearth.sqlite3'}"),
             redis_url=env.str("REDIS_URL", default=""),
-            inference=env.str("HEARTH_INFERENCE", default=f"unix:{run / 'inference.sock'}"),
+            inference=env.str("HEARTH_INFERENCE", default=address.default(run)),
             server=_one_of(env.str("SERVER", default="uvicorn"), "SERVER", ("uvicorn", "daphne")),
             allowed_hosts=tuple(env.list("HEARTH_ALLOWED_HOSTS", default=[])),
             trusted_origins=tuple(env.list("HEARTH_TRUSTED_ORIGINS", default=[])),

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+from system import ways
+
 #: The threads that write the log and read the database get the interpreter within this time (seconds).
 SWITCH_INTERVAL = 0.001
 #: Frames past this are not even read (bytes); shorter ones that are too long get an error and stay connected.
@@ -51,6 +53,7 @@ def serve_uvicorn(host: str, port: int, tls: list[str] | None = None) -> None:
         port=port,
         ssl_certfile=tls[0] if tls else None,
         ssl_keyfile=tls[1] if tls else None,
+        loop="asyncio" if ways.WINDOWS else "auto",
         http="httptools",
         ws=AbortableSocket,
         lifespan="on",

@@ -13,6 +13,7 @@ import orjson
 
 from inference.errors import InferenceError
 from inference.protocol import LAST_EVENTS, SILENCE_LIMIT, Event, Messages, ModelSpec, Tools
+from system.address import Door, door
 
 # A model may think for minutes, so there is no total timeout; heartbeats bound the silence instead.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=10, sock_read=SILENCE_LIMIT)
@@ -20,13 +21,11 @@ _GONE = (aiohttp.ClientError, ConnectionError, asyncio.TimeoutError, OSError)
 
 
 class InferenceClient:
-    """Speaks to one server at ``unix:/path`` or ``http://host:port``; safe to share by tasks and loops."""
+    """Speaks to one server at an address of `system.address`; safe to share by tasks and loops."""
 
     def __init__(self, address: str, secret: str | None = None) -> None:
         self.address = address
-        self._path = address.removeprefix("unix:") if address.startswith("unix:") else None
-        self._base = "http://inference" if self._path else address.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self._secret = secret
         self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
             weakref.WeakKeyDictionary()
         )
@@ -158,23 +157,27 @@ class InferenceClient:
         if session is not None:
             await session.close()
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self, way: Door) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
             connector: aiohttp.BaseConnector = (
-                aiohttp.UnixConnector(self._path, limit=0) if self._path else aiohttp.TCPConnector(limit=0)
+                aiohttp.UnixConnector(way.path, limit=0) if way.path else aiohttp.TCPConnector(limit=0)
             )
-            session = aiohttp.ClientSession(
-                connector=connector, headers=self._headers, timeout=_TIMEOUT, read_bufsize=1 << 18
-            )
+            session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, read_bufsize=1 << 18)
             self._sessions[loop] = session
         return session
+
+    def _request(self, method: str, path: str, data: bytes | None) -> Any:
+        """Where the server is may change with each of its starts, so it is looked up each time."""
+        way = door(self.address, self._secret)
+        headers = way.headers | {"Content-Type": "application/json"}
+        return self._session(way).request(method, way.base + path, data=data, headers=headers)
 
     async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = orjson.dumps(body) if body is not None else None
         try:
-            async with self._session().request(method, self._base + path, data=data) as response:
+            async with self._request(method, path, data) as response:
                 await _raise_for_status(response)
                 return dict(orjson.loads(await response.read()))
         except _GONE as error:
@@ -185,11 +188,8 @@ class InferenceClient:
     ) -> AsyncGenerator[list[Event], None]:
         """The events of each received chunk; whole chunks, because a call per line is what costs."""
         data = orjson.dumps(body) if body is not None else None
-        headers = {"Content-Type": "application/json"}
         try:
-            async with self._session().request(
-                method, self._base + path, data=data, headers=headers
-            ) as response:
+            async with self._request(method, path, data) as response:
                 await _raise_for_status(response)
                 rest = b""
                 while chunk := await response.content.readany():

@@ -18,7 +18,8 @@ from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
 MYSQL = "mysql://root@127.0.0.1:3306/hearth_test"
 REDIS = "redis://127.0.0.1:6379/15"
 # All but those of inference, which compute the most.
-WEB_TESTS = ("launcher", "accounts", "conversations", "models_registry", "monitoring", "tests")
+WEB_TESTS = ("system", "launcher", "accounts", "conversations", "models_registry", "monitoring", "tests")
+FORCED = ("launcher", "conversations", "inference/tests/test_server.py")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What this shell happens to point at must not change the outcome.
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "SERVER", "HEARTH_HOST", "HEARTH_PORT", "DJANGO_SETTINGS_MODULE")
@@ -100,5 +101,7 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
         "pytest, browser": [*python, "tests/browser", "-m", "browser"],
     }
     tally.side_by_side(groups, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
+    forced = {**env, "HEARTH_PLATFORM": "windows", "OMP_NUM_THREADS": "1"}
+    pytest(tally, place, forced, "pytest, Windows' ways", [*FORCED, "-m", "windows"])
     grown = {**env, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}
     pytest(tally, place, grown, "pytest, MariaDB and Redis", ["-m", "database"])

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from launcher import checks, doctor, listening, mirrors, prepare, release, state, supervisor, torch_choice
 from launcher.place import ROLES, ROOT, LauncherError, Place, python_for
 from launcher.words import LANGUAGES, t
+from system.children import apart, become, kill
 
 STOP_TIMEOUT = 12.0
 
@@ -145,7 +145,9 @@ def start(args: argparse.Namespace) -> int:
 
 
 def has_screen() -> bool:
-    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
 def open_browser(url: str) -> None:
@@ -181,7 +183,7 @@ def start_in_background(place: Place, args: argparse.Namespace) -> int:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            **apart(),
         )
     print(t("Starting Hearth; its words go to {log}", log=log), flush=True)
     while process.poll() is None:
@@ -203,7 +205,7 @@ def run(args: argparse.Namespace) -> int:
     prepare.for_role(place, args.role)
     command = place.command(args.role)
     os.chdir(place.root)
-    os.execve(command[0], command, place.environ())
+    return become(command, place.environ())
 
 
 def stop(args: argparse.Namespace) -> int:
@@ -214,10 +216,10 @@ def stop(args: argparse.Namespace) -> int:
         return 0
     until = time.monotonic() + STOP_TIMEOUT
     try:
-        os.kill(found["pid"], signal.SIGTERM)
+        supervisor.ask_to_stop(place, found["pid"])
         while state.runs(found):
             if time.monotonic() > until:
-                os.kill(found["pid"], signal.SIGKILL)
+                kill(found["pid"])
                 break
             time.sleep(0.05)
     except ProcessLookupError:
@@ -246,12 +248,34 @@ def logs(args: argparse.Namespace) -> int:
     place = place_of(args)
     files = [place.logs / f"{role}.log" for role in ([args.role] if args.role else ROLES)]
     if args.follow:
-        names = [str(file) for file in files if file.exists()]
-        if names:
-            os.execvp("tail", ["tail", "-n", str(args.lines), "-F", *names])
+        follow(files, args.lines)
     for file in files:
         print(f"==> {file} <==\n{supervisor.tail(file, args.lines)}")
     return 0
+
+
+def follow(files: list[Path], lines: int) -> None:
+    """What is there and what comes, until Ctrl-C. A log that was cut is read from its beginning."""
+    at, last = {file: 0 for file in files}, None
+    for file in files:
+        print(f"==> {file} <==\n{supervisor.tail(file, lines)}", flush=True)
+        at[file] = size_of(file)
+    while True:
+        for file in files:
+            at[file] = 0 if size_of(file) < at[file] else at[file]
+            if size_of(file) > at[file]:
+                with file.open("rb") as log:
+                    log.seek(at[file])
+                    data = log.read()
+                at[file] += len(data)
+                head = f"\n==> {file} <==\n" if last not in (None, file) else ""
+                print(head + data.decode(errors="replace"), end="", flush=True)
+                last = file
+        time.sleep(0.2)
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def create_admin(args: argparse.Namespace) -> int:

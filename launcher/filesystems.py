@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from launcher.words import t
+from system import ways
 
 #: SQLite's WAL and our own locks need a kernel that knows of every reader: these speak to another machine.
 REMOTE = {"9p", "drvfs", "nfs", "nfs3", "nfs4", "cifs", "smb2", "smb3", "smbfs", "fuse.sshfs", "afs", "ncpfs"}
@@ -46,7 +46,7 @@ def problem(data: Path, table: str) -> str:
         hint = t("Take a folder of Linux' own, as --data ~/hearth-data (Windows sees it as \\\\wsl$).")
     else:
         hint = t(
-            "Take a folder on this machine's own disk, as --data /var/tmp/hearth-{user}.", user=os.getuid()
+            "Take a folder on this machine's own disk, as --data /var/tmp/hearth-{user}.", user=ways.user()
         )
     said = t(
         "{data} is on {kind}, where locks do not hold and a database would break.", data=data, kind=found

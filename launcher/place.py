@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from launcher import filesystems
 from launcher.words import t
+from system import address, ways
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("web", "inference", "worker")
@@ -57,8 +59,22 @@ class Place:
         return run_folder(self.data)
 
     @property
-    def socket(self) -> Path:
-        return self.run / "inference.sock"
+    def stop_file(self) -> Path:
+        """There: the supervisor is asked to end, where no signal can ask it."""
+        return self.data / "run" / "stop"
+
+    @property
+    def service(self) -> str:
+        """The model service's address for who asks it from here."""
+        listens = os.environ.get("HEARTH_INFERENCE_LISTEN", "").replace("//0.0.0.0:", "//127.0.0.1:")
+        return os.environ.get("HEARTH_INFERENCE") or listens or address.default(self.run)
+
+    def service_secret(self) -> str | None:
+        """What an http:// address asks for."""
+        try:
+            return str(json.loads((self.data / "secrets.json").read_bytes())["inference_secret"])
+        except (OSError, ValueError, KeyError):
+            return None
 
     @property
     def url(self) -> str:
@@ -74,7 +90,7 @@ class Place:
             raise LauncherError(problem)
         for folder in (self.data, self.data / "run", self.logs, self.data / "models", self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.run.stat().st_uid != os.getuid():
+        if not ways.is_ours(self.run):
             raise LauncherError(
                 t("{folder} belongs to another user; choose a shorter --data path", folder=self.run)
             )
@@ -89,6 +105,8 @@ class Place:
             HEARTH_HOST=self.host,
             HEARTH_PORT=str(self.port),
             PYTHONUNBUFFERED="1",
+            # Whatever the console's language: files and pipes are in UTF-8.
+            PYTHONUTF8="1",
             # Not what the shell says: it may be meant for another Django, or for a test.
             DJANGO_SETTINGS_MODULE="config.settings.prod",
         )
@@ -100,11 +118,11 @@ class Place:
         return env
 
     def listening(self) -> list[str]:
-        """Where the model service listens: the socket, or what HEARTH_INFERENCE_LISTEN says (containers)."""
-        address = os.environ.get("HEARTH_INFERENCE_LISTEN", "")
-        if not address:
-            return ["--address", f"unix:{self.socket}"]
-        return ["--address", address, "--secret-file", str(self.data / "secrets.json")]
+        """Where the model service listens: in the run folder, or where HEARTH_INFERENCE_LISTEN says."""
+        told = os.environ.get("HEARTH_INFERENCE_LISTEN", "")
+        if not told:
+            return ["--address", address.default(self.run)]
+        return ["--address", told, "--secret-file", str(self.data / "secrets.json")]
 
     def tls_words(self) -> list[str]:
         return ["--tls", *self.tls] if self.tls else []
@@ -120,10 +138,12 @@ class Place:
 @functools.cache
 def run_folder(data: Path) -> Path:
     run, table = data / "run", filesystems.mounts()
+    if ways.WINDOWS:  # no sockets there
+        return run
     fits = len(os.fsencode(str(run / "inference.sock"))) <= LONGEST_SOCKET_PATH
     if fits and filesystems.holds_sockets(run, table):
         return run
-    name = f"hearth-{os.getuid()}-{hashlib.sha256(os.fsencode(str(data))).hexdigest()[:12]}"
+    name = f"hearth-{ways.user()}-{hashlib.sha256(os.fsencode(str(data))).hexdigest()[:12]}"
     folders = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/dev/shm")]
     good = (one for one in folders if one.is_dir() and filesystems.holds_sockets(one, table))
     return next(good, folders[0]) / name
@@ -138,7 +158,7 @@ def without_proxy(told: str) -> str:
 
 
 def venv_python() -> Path:
-    return ROOT / ".venv" / "bin" / "python"
+    return ways.programs(ROOT / ".venv") / "python"
 
 
 def python_for(here: bool) -> Path:

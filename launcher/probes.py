@@ -63,7 +63,7 @@ def memory() -> tuple[float, float] | None:
         pass
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    except (ValueError, OSError):
+    except (ValueError, OSError, AttributeError):
         return None
     return total, total
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from launcher.place import Place
 from launcher.words import t
+from system import address, ways, windows
 
 
 @functools.cache
@@ -37,6 +38,8 @@ def start_token(pid: int) -> str | None:
             return None
         # Ticks since the boot alone would be met again after the next one.
         return None if fields[0] in "ZX" else f"{boot()}:{fields[19]}"
+    if sys.platform == "win32":
+        return windows.started(pid)
     shown = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -57,6 +60,8 @@ def rss_bytes(pid: int) -> int:
         except OSError:
             pass
         return 0
+    if sys.platform == "win32":
+        return windows.rss_bytes(pid)
     shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return int(shown.stdout.strip() or 0) * 1024
 
@@ -64,7 +69,7 @@ def rss_bytes(pid: int) -> int:
 def write(place: Place, state: dict[str, Any]) -> None:
     part = place.state_file.with_suffix(".part")
     part.write_text(json.dumps(state, indent=1) + "\n")
-    os.replace(part, place.state_file)
+    ways.replace(part, place.state_file)
 
 
 def read(place: Place) -> dict[str, Any]:
@@ -100,29 +105,10 @@ def readiness(url: str, timeout: float = 3) -> tuple[bool, str]:
         return False, str(getattr(error, "reason", error))
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def inference_state(place: Place, timeout: float = 3) -> dict[str, Any] | None:
     """What the inference process says of itself and its models; None when it does not answer."""
-    connection = _UnixConnection(str(place.socket), timeout)
-    try:
-        connection.request("GET", "/state")
-        answer = connection.getresponse()
-        found = json.loads(answer.read())
-        return found if answer.status == 200 and isinstance(found, dict) else None
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
+    found = address.ask(place.service, "/state", place.service_secret(), timeout)
+    return found if isinstance(found, dict) else None
 
 
 def report(place: Place) -> dict[str, Any]:
@@ -170,10 +156,8 @@ def port_problem(host: str, port: int) -> str:
     if not 0 < port < 65536:
         return t("{port} is no port; they go from 1 to 65535", port=port)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(where[:2], family=family).close()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return t("Cannot listen on {host}, port {port}: {why}", host=host, port=port, why=error.strerror)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -17,6 +16,7 @@ from launcher import process
 from launcher.causes import cause
 from launcher.place import ROOT, LauncherError, Place
 from launcher.words import t
+from system import ways
 
 #: Pauses before the next attempt of a step whose connection broke (seconds).
 PAUSES = (2.0, 5.0, 15.0)
@@ -53,7 +53,7 @@ def alone(lock: Path) -> Iterator[None]:
     """One preparation of this checkout at a time, whatever data folders they are for."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        ways.lock(held.fileno(), wait=True)
         yield
 
 

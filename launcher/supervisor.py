@@ -6,15 +6,12 @@ It must have no threads: on Linux a child is told to die with the *thread* that 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import fcntl
 import os
 import select
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,31 +19,17 @@ from typing import IO, Any
 
 from launcher import state
 from launcher.place import ROLES, Place
-from launcher.process import kill_group
 from launcher.words import t
+from system import address, ways
+from system.children import ask_to_end, kill_group, start_bound
 
 FIRST_DELAY, LONGEST_DELAY, STEADY_AFTER = 0.2, 10.0, 10.0
 STOP_WITHIN = 8.0
 LONGEST_LOG = 10 * 1024 * 1024
-PR_SET_PDEATHSIG = 1
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Stopped(BaseException):
     """A signal asked the whole to end. Not an Exception: no step may swallow it."""
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """What a child runs before its program: nothing may outlive a supervisor that was killed outright."""
-
-    def prepare() -> None:
-        if _libc is not None:
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
-    return prepare
 
 
 class Child:
@@ -65,17 +48,14 @@ class Child:
 
     def start(self) -> None:
         if self.role == "inference":
-            self.place.socket.unlink(missing_ok=True)
+            address.clear(self.place.service)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = start_bound(
                 self.place.command(self.role),
                 cwd=str(self.place.root),
                 env=self.place.environ(),
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
             )
         self.started_at = time.monotonic()
 
@@ -135,12 +115,18 @@ def say(text: str) -> None:
 def hold(place: Place) -> IO[str] | None:
     """The lock of this data folder, held while the returned file is open; None when another has it."""
     lock = place.lock_file.open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return None
-    return lock
+    if ways.lock(lock.fileno()):
+        return lock
+    lock.close()
+    return None
+
+
+def ask_to_stop(place: Place, pid: int) -> None:
+    """Ask the supervisor `pid` of this data folder to end. Raises OSError."""
+    if ways.WINDOWS:  # which has no signal for it
+        place.stop_file.touch()
+    else:
+        os.kill(pid, signal.SIGTERM)
 
 
 def end_leftovers(place: Place) -> None:
@@ -162,9 +148,10 @@ def signals() -> Iterator[socket.socket]:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, stop)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    if not ways.WINDOWS:
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, stop)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
         yield reader
@@ -199,6 +186,7 @@ class Supervisor:
     def run(self) -> None:
         """Until Stopped. Every way out ends the children."""
         try:
+            self.place.stop_file.unlink(missing_ok=True)
             began = time.monotonic()
             next_word = began + 30
             next_trim = began + 60
@@ -224,22 +212,25 @@ class Supervisor:
 
     def pause(self, now: float) -> None:
         """Sleep until a signal, the next start that is due, or the next look at readiness or logs."""
-        waits = [0.1 if not self.ready else 60.0]
+        waits = [0.1 if not self.ready else ways.LOOK_EVERY]
         waits += [child.due - now for child in self.children if child.process is None]
         select.select([self.wake], [], [], max(0.01, min(waits)))
         with contextlib.suppress(BlockingIOError):
             self.wake.recv(4096)
+        if ways.WINDOWS and self.place.stop_file.exists():
+            raise Stopped
 
     def stop(self) -> None:
         """Ask, wait, then end what is left. A second Ctrl-C does not wait."""
         alive = [child.process for child in self.children if child.process is not None]
         with contextlib.suppress(Stopped):
             for process in alive:
-                process.terminate()
+                ask_to_end(process)
             until = time.monotonic() + STOP_WITHIN
             while any([process.poll() is None for process in alive]) and time.monotonic() < until:
                 time.sleep(0.05)
         for process in alive:
             kill_group(process.pid)
             process.wait()
-        self.place.state_file.unlink(missing_ok=True)
+        for left in (self.place.state_file, self.place.stop_file):
+            left.unlink(missing_ok=True)

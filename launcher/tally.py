@@ -13,6 +13,7 @@ from subprocess import PIPE, STDOUT
 
 from launcher import process
 from launcher.place import ROOT, LauncherError
+from system import children
 
 # All steps together; what is still running then is ended and counted as failed.
 DEADLINE = 24 * 60
@@ -126,7 +127,7 @@ class Tally:
         last = ""
         with process.group(command, cwd=str(cwd), env=dict(env), stdout=PIPE, stderr=STDOUT) as running:
             clock = threading.Timer(
-                max(1, self.until - time.monotonic()), process.kill_group, args=[running.pid]
+                max(1, self.until - time.monotonic()), children.kill_group, args=[running.pid]
             )
             clock.start()
             try:

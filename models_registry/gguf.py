@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from config.errors import AppError
 from inference import gguf_header
 from inference.bounded import Refused
+from system import ways
 
 # `general.file_type`: what most of the weights are stored in (llama.cpp's llama_ftype).
 _FILE_TYPES = {
@@ -66,6 +67,8 @@ def gguf_inspect(path: Path) -> GgufFacts:
 
 def gguf_engine() -> str:
     """llama.cpp where its server is known to this machine, else ours, which dequantises the file."""
+    if ways.WINDOWS:
+        return "transformers"
     command = shlex.split(os.environ.get("HEARTH_LLAMA_SERVER", "")) or ["llama-server"]
     return "llama_cpp" if shutil.which(command[0]) else "transformers"
 

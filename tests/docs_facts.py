@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ("config", "accounts", "models_registry", "conversations", "monitoring")
-PYTHON = (*WEB, "inference", "launcher", "tests")
+PYTHON = (*WEB, "inference", "launcher", "system", "tests")
 _VARIABLE = re.compile(r"HEARTH_[A-Z_]+|DATABASE_URL|REDIS_URL|SERVER|DJANGO_SETTINGS_MODULE")
 _READERS = {"get", "getenv", "str", "int", "list", "setdefault"}
 

@@ -31,6 +31,8 @@ from typing import Any
 import httpx
 import websockets
 
+from system import address
+
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,7 +166,7 @@ class House:
         """Returns when it answers."""
         commands = {
             "web": ["config.serve", "--host", "127.0.0.1", "--port", str(self.port)],
-            "inference": ["inference.server", "--cold", "--address", f"unix:{self.inference_path}"],
+            "inference": ["inference.server", "--cold", "--address", self.inference],
             "worker": ["config.worker"],
         }
         with (self.data / f"{role}.log").open("ab") as log:
@@ -188,14 +190,16 @@ class House:
         return self._running[role].pid
 
     @property
-    def inference_path(self) -> Path:
-        return self.data / "run" / "inference.sock"
+    def inference(self) -> str:
+        """The address of the model service."""
+        return address.default(self.data / "run")
 
     def state(self) -> list[dict[str, Any]]:
         """The models as the model service tells them."""
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.inference_path))) as client:
-            models: list[dict[str, Any]] = client.get("http://inference/state").json()["models"]
-            return models
+        found = address.ask(self.inference, "/state", timeout=10)
+        assert found is not None, "the model service does not answer"
+        models: list[dict[str, Any]] = found["models"]
+        return models
 
     def running(self) -> int:
         """How many answers the engines are making at this moment."""
@@ -289,11 +293,7 @@ class House:
             return False
 
     def _inference_answers(self) -> bool:
-        try:
-            self.state()
-        except httpx.HTTPError:
-            return False
-        return True
+        return address.ask(self.inference, "/state") is not None
 
 
 async def parse_sse(lines: AsyncIterator[str]) -> AsyncIterator[Sent]:

@@ -125,7 +125,7 @@ async def test_thoughts_are_told_from_the_answer(served: Served) -> None:
     from inference.client import InferenceClient
     from inference.protocol import ModelSpec
 
-    client = InferenceClient(f"unix:{served.house.inference_path}")
+    client = InferenceClient(served.house.inference)
     spec = ModelSpec.from_dict(_spec(served))
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     prefix = "<think>\nThe user asks about France.\n</think>\n\nThe capital of France is"

@@ -37,6 +37,7 @@ class Installation(House):
         self.url = f"http://127.0.0.1:{self.port}"
         foreign = ("HEARTH_", "DATABASE_URL", "REDIS_URL", "SERVER", "DJANGO_")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        self.env["HEARTH_PLATFORM"] = os.environ.get("HEARTH_PLATFORM", "auto")
         self.said: list[str] = []
         self._running = {}
 

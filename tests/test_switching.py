@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from inference.engines.echo import word
+from system.address import door
 from tests.house import House, Person, Socket, text_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -58,8 +59,10 @@ def model(house: House, boss: Person, name: str, seed: int, *, size: int = 200 *
 
 def unload(house: House, model: str) -> None:
     """As the worker asks for it; returns when it is done."""
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(house.inference_path)), timeout=60) as client:
-        assert client.post("http://inference/unload", json={"model": model}).status_code == 200
+    way = door(house.inference)
+    transport = httpx.HTTPTransport(uds=way.path)
+    with httpx.Client(transport=transport, headers=way.headers, timeout=60) as client:
+        assert client.post(way.base + "/unload", json={"model": model}).status_code == 200
 
 
 async def start(socket: Socket, model: str, name: str, conversation: str | None = None) -> dict[str, Any]:

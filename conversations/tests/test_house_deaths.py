@@ -20,7 +20,7 @@ WHOLE = "".join(word(5, position) for position in range(TOKENS))
 SCRIPT: dict[str, Any] = {"tokens": TOKENS, "seed": 5, "delay_ms": 5}
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
+@pytest.fixture(scope="module", params=[pytest.param("uvicorn", marks=pytest.mark.windows), "daphne"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
     with House(SERVER=request.param) as found:
         yield found

@@ -6,9 +6,7 @@ import argparse
 import asyncio
 import json
 import shlex
-import signal
 import sys
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -16,6 +14,7 @@ from inference.cli.house import loaded
 from inference.protocol import HEARTBEAT_EVERY, ModelSpec
 from inference.server.address import open_socket
 from inference.server.app import make_app
+from system import loops
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +27,9 @@ async def run(args: argparse.Namespace, spec: ModelSpec) -> None:
     """Until it is cancelled, as SIGINT and SIGTERM do."""
     task = asyncio.current_task()
     assert task is not None
-    with suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    loops.when_asked_to_end(task.cancel)
     # Before the load: a port that is taken is told at once.
-    listener = open_socket(f"http://127.0.0.1:{args.port}", None)
+    listener, _ = open_socket(f"http://127.0.0.1:{args.port}", None)
     async with loaded(spec) as manager:
         app = make_app(manager, heartbeat=HEARTBEAT_EVERY)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)

@@ -10,14 +10,12 @@ The socket is the child's life: when the manager is gone, so is the child.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
 import socket
-import sys
 import traceback
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,9 +26,9 @@ from inference.engines.base import Engine, as_failure, create_local
 from inference.engines.watchdog import pulse_every
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
+from system import children, loops
 
 log = logging.getLogger(__name__)
-_PR_SET_PDEATHSIG = 1
 # The web process goes first where they share a processor.
 _NICE = 5
 _LONGEST_LOG = 4096
@@ -41,20 +39,14 @@ def main(link: socket.socket, spec: bytes) -> None:
     # Ctrl-C goes to the whole process group; when to end is the manager's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    # On top of the socket, where it can be had: it also ends a child that hangs inside a library.
+    children.die_with_parent()
     model = ModelSpec.from_dict(orjson.loads(spec))
     if model.engine != "echo" and hasattr(os, "nice"):
         os.nice(_NICE)
     if limit := int(model.settings.get("memory_limit_bytes") or 0):
         _limit_memory(limit)
     asyncio.run(_serve(link, model))
-
-
-def _die_with_parent() -> None:
-    """Linux only, and on top of the socket: it also ends a child that hangs inside a library."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit_memory(limit: int) -> None:
@@ -72,14 +64,9 @@ def _limit_memory(limit: int) -> None:
 
 
 async def _serve(link: socket.socket, spec: ModelSpec) -> None:
-    loop = asyncio.get_running_loop()
     child = Child()
-    link.setblocking(False)
-    if link.family == getattr(socket, "AF_UNIX", None):
-        await loop.create_unix_connection(lambda: child, sock=link)
-    else:
-        await loop.create_connection(lambda: child, sock=link)
-    pulse = loop.create_task(child.pulse(pulse_every(spec.settings)))
+    await loops.connect(child, link)
+    pulse = asyncio.create_task(child.pulse(pulse_every(spec.settings)))
     allocator.before_load()
     try:
         engine = create_local(spec)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import signal
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from inference.engines.base import Report
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
+from system import children
 
 _WORDS = [
     "river",
@@ -176,7 +176,7 @@ class EchoEngine:
         if fault == "die":
             if self._inline:
                 raise InferenceError("engine_died", "The model's process ended.", True)
-            os.kill(os.getpid(), signal.SIGKILL)
+            children.kill(os.getpid())
         raise InferenceError("engine_error", "The script says that this answer fails.")
 
     async def abort(self, request_id: str) -> None:

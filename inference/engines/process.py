@@ -17,6 +17,7 @@ from inference.engines.base import Report
 from inference.engines.watchdog import Watchdog, oom_kills
 from inference.errors import InferenceError
 from inference.protocol import Event, GenerateRequest, ModelSpec
+from system import loops
 
 # How long a child gets to end an aborted answer, and to end itself (seconds).
 _ABORT_LIMIT = 10.0
@@ -68,16 +69,12 @@ class ProcessEngine(asyncio.Protocol):
     async def load(self, report: Report) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         self._report, self._ready = report, loop.create_future()
-        self._link, theirs = socket.socketpair()
-        self._link.setblocking(False)
+        self._link, theirs = loops.pair()
         # Aside: it waits until the warm parent has done its imports.
         await asyncio.to_thread(self._start, theirs)
         if self._link is None:
             raise self.why or died()
-        if self._link.family == getattr(socket, "AF_UNIX", None):
-            await loop.create_unix_connection(lambda: self, sock=self._link)
-        else:
-            await loop.create_connection(lambda: self, sock=self._link)
+        await loops.connect(self, self._link)
         info = await self._ready
         self._watchdog.ready = True
         return {**info, "pid": self._process.pid if self._process else None}

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from inference.engines import server_guard
 from inference.errors import InferenceError
+from system import ways
+from system.children import apart, kill_group
 
 #: What is kept of the output: so many lines, each so long.
 LINES, LONGEST_LINE = 64, 400
@@ -51,7 +53,7 @@ class ServerProcess:
             sys.executable, "-I", _GUARD, str(_NICE), *command,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             env={**_environment(), **environment}, cwd="/" if os.name == "posix" else None,
-            start_new_session=True,
+            **apart(),
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read(self._guard))
 
@@ -62,8 +64,7 @@ class ServerProcess:
     def kill(self) -> None:
         """The program, at once; the guard ends what is left."""
         if self.pid is not None:
-            with suppress(OSError):
-                os.killpg(self.pid, 9)
+            kill_group(self.pid)
 
     async def stop(self) -> None:
         """Returns when all of it is gone. May be called more than once."""
@@ -118,6 +119,9 @@ def _environment() -> dict[str, str]:
 def program(named: str | None, name: str, remedy: str) -> list[str]:
     """The command of a server: what an administrator `named` in the environment, else `name` on the PATH.
     Raises InferenceError("load_failed") with the `remedy`."""
+    if ways.WINDOWS:  # no guard there, and no Unix sockets
+        message = f"{name} is no child of the model service on Windows: add it as a remote endpoint."
+        raise InferenceError("load_failed", message)
     command = shlex.split(named or "") or [name]
     found = shutil.which(command[0])
     if found is None:

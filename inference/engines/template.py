@@ -39,12 +39,18 @@ class Renderer:
         with self._lock:
             process = self._running()
             assert process.stdin and process.stdout
+            # Its own alarm is sooner, where there is one (not on Windows).
+            clock = threading.Timer(2 * template_child.SECONDS, process.kill)
+            clock.daemon = True
+            clock.start()
             try:
                 process.stdin.write(line)
                 process.stdin.flush()
                 answer = process.stdout.readline()
             except OSError:
                 answer = ""
+            finally:
+                clock.cancel()
             if not answer:
                 self._end()
                 limit = f"more than {template_child.SECONDS:g} s or too much memory"

@@ -1,23 +1,24 @@
 """The warm parent: a fork server that has imported torch and transformers and touched no device.
 
-A model's child that is forked from it starts in milliseconds. Where fork is missing, children are spawned.
+A model's child that is forked from it starts in milliseconds. On Windows children are spawned.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
+import sys
 from contextlib import suppress
-from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
+
+from system import children, ways
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
 def has_fork() -> bool:
-    return "forkserver" in multiprocessing.get_all_start_methods()
+    return not ways.WINDOWS and "forkserver" in multiprocessing.get_all_start_methods()
 
 
 def context(heavy: bool) -> BaseContext:
@@ -32,16 +33,19 @@ def context(heavy: bool) -> BaseContext:
 def start() -> None:
     """Begin the imports; returns at once, a child that is asked for meanwhile waits for them."""
     if has_fork():
+        from multiprocessing import forkserver
+
         context(heavy=True)
         forkserver.ensure_running()
 
 
 def stop() -> None:
     """The fork server would end by itself, but only after its imports."""
+    forkserver = sys.modules.get("multiprocessing.forkserver")
     pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
     if pid:
         with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+            children.kill(pid)
 
 
 def _make_importable() -> None:

@@ -1,4 +1,4 @@
-"""``python -m inference.server --address unix:PATH|http://HOST:PORT [--secret-file FILE]``"""
+"""``python -m inference.server --address ADDRESS [--secret-file FILE]``, an address of `system.address`"""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from inference.engines import warm
 from inference.protocol import HEARTBEAT_EVERY
-from inference.server.address import close_socket, open_socket
+from inference.server.address import open_socket
 from inference.server.app import make_app
 from inference.service.manager import Manager
 from inference.service.memory import Memory, bytes_of
+from system import loops
+from system.address import clear
 
 log = logging.getLogger("inference.server")
 
@@ -52,7 +52,7 @@ def secret_of(path: Path) -> str:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="inference.server", description="The model service.")
-    parser.add_argument("--address", required=True, help="unix:PATH or http://HOST:PORT")
+    parser.add_argument("--address", required=True, help="unix:PATH, loopback:FILE or http://HOST:PORT")
     parser.add_argument(
         "--secret-file", type=Path, help="clients must send what stands in it; may be <data>/secrets.json"
     )
@@ -81,22 +81,14 @@ def _bytes(text: str) -> int:
 
 
 def _run(args: argparse.Namespace, secret: str | None) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(_serve(args, secret))
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(args, secret))
+    with asyncio.Runner(loop_factory=loops.factory()) as runner:
+        runner.run(_serve(args, secret))
 
 
 async def _serve(args: argparse.Namespace, secret: str | None) -> None:
-    loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(signum, stopping.set)
-    listener = open_socket(args.address, secret)
+    loops.when_asked_to_end(stopping.set)
+    listener, secret = open_socket(args.address, secret)
     manager = Manager(memory=Memory(args.memory_limit), resident_limit=max(0, args.resident_models))
     app = make_app(manager, secret=secret, heartbeat=args.heartbeat)
     # handler_cancellation: a client that goes ends its answer at once, also between two tokens.
@@ -107,7 +99,7 @@ async def _serve(args: argparse.Namespace, secret: str | None) -> None:
     if not args.cold:
         warm.start()
     await stopping.wait()
-    close_socket(args.address)
+    clear(args.address)
     warm.stop()
     await manager.close()
     await runner.cleanup()

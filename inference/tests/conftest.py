@@ -14,6 +14,7 @@ import pytest
 from inference.client import InferenceClient
 from inference.errors import InferenceError
 from inference.protocol import Event, ModelSpec
+from system.address import default
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
     servers: list[Server] = []
 
     async def start(*args: str, address: str = "", secret: str | None = None) -> Server:
-        address = address or f"unix:{tmp_path}/inference.sock"
+        address = address or default(tmp_path)
         command = [sys.executable, "-m", "inference.server", "--address", address, *args]
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env={**os.environ})
         server = Server(process, InferenceClient(address, secret))

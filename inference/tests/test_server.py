@@ -34,6 +34,7 @@ from inference.tests.conftest import (
     last,
     raw,
 )
+from system.address import door
 
 
 def script_text(tokens: int, seed: int = 0) -> str:
@@ -78,6 +79,7 @@ async def test_closing_the_stream_frees_the_model_within_300_ms(server: Server) 
     assert time.monotonic() - began < 0.3
 
 
+@pytest.mark.windows
 async def test_a_killed_child_is_noticed_and_the_answer_goes_on_where_it_was(server: Server) -> None:
     spec, whole = echo(tokens=60, delay_ms=20, seed=7), script_text(60, 7)
     before: list[Event] = []
@@ -216,7 +218,7 @@ async def test_two_users_share_the_slots_fairly(server: Server) -> None:
 
 
 async def test_each_client_error_has_the_one_shape(server: Server) -> None:
-    path = server.client.address.removeprefix("unix:")
+    way = door(server.client.address)
     bodies: list[Any] = [b"{", b"[]", b"{}", b'{"model": {"id": "a", "engine": "echo"}, "messages": "x"}']
     bodies.append(b'{"model": {"id": "a", "engine": "echo"}, "messages": [{"role": "boss", "content": "x"}]}')
     asked = (
@@ -224,15 +226,16 @@ async def test_each_client_error_has_the_one_shape(server: Server) -> None:
     )
     bodies += [asked % (b"", b', "tools": "all"'), asked % (b"", b', "tools": [{"type": "function"}]')]
     bodies.append(asked % (b', "tool_calls": [{"name": "f", "arguments": "{}"}]', b""))
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session:
+    connector = aiohttp.UnixConnector(way.path) if way.path else aiohttp.TCPConnector()
+    async with aiohttp.ClientSession(way.base, connector=connector, headers=way.headers) as session:
         for body in bodies:
-            async with session.post("http://x/stream", data=body) as response:
+            async with session.post("/stream", data=body) as response:
                 assert response.status == 400
                 assert (await response.json())["error"]["code"] == "invalid_request"
         for body in (b"{}", b'{"model": "a"}', b'{"model": "a", "pinned": "yes"}'):
-            async with session.post("http://x/pin", data=body) as response:
+            async with session.post("/pin", data=body) as response:
                 assert response.status == 400
-        async with session.get("http://x/nothing") as response:
+        async with session.get("/nothing") as response:
             assert response.status == 404 and "error" in await response.json()
 
 
@@ -265,8 +268,9 @@ async def test_an_unknown_engine_is_a_failed_event(server: Server) -> None:
     assert last(events)["code"] == "model_not_found"
 
 
-async def test_the_unix_socket_is_its_owners_alone(server: Server) -> None:
-    path = server.client.address.removeprefix("unix:")
+async def test_what_opens_the_server_is_its_owners_alone(server: Server) -> None:
+    """The Unix socket, or the file with port and secret."""
+    path = server.client.address.partition(":")[2]
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
@@ -284,6 +288,7 @@ async def test_over_tcp_only_the_secret_opens(start_server: StartServer, tmp_pat
         await stranger.close()
 
 
+@pytest.mark.windows
 async def test_sigterm_ends_fast_and_takes_the_children_along(server: Server) -> None:
     run = asyncio.create_task(collect(server.client.stream(HELLO, model=echo(tokens=10_000))))
     pid = (await server.model_when("echo", lambda line: line["running"] == 1))["pid"]
@@ -296,6 +301,7 @@ async def test_sigterm_ends_fast_and_takes_the_children_along(server: Server) ->
             raise InferenceError.from_event((await run)[-1])
 
 
+@pytest.mark.windows
 async def test_the_children_of_a_killed_server_end(server: Server) -> None:
     await server.client.switch(echo())
     child = psutil.Process((await server.model("echo"))["pid"])

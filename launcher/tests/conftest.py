@@ -27,7 +27,7 @@ import http.server, json, os, sys
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        ready = os.path.exists(os.path.join(os.environ["HEARTH_RUN"], "inference.sock"))
+        ready = any(name.startswith("inference.") for name in os.listdir(os.environ["HEARTH_RUN"]))
         self.send_response(200 if ready else 503)
         self.end_headers()
         self.wfile.write(json.dumps({"pid": os.getpid(), "env": dict(os.environ)}).encode())
@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 host, port = sys.argv[2], int(sys.argv[4])
 http.server.ThreadingHTTPServer((host, port), Handler).serve_forever()
 """,
-    "config/worker.py": "import signal\nprint('the worker waits', flush=True)\nsignal.pause()\n",
+    "config/worker.py": "import time\nprint('the worker waits', flush=True)\ntime.sleep(3600)\n",
     "inference/__init__.py": "",
     "inference/server.py": """
 import json, os, socketserver, http.server, sys
@@ -56,7 +56,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self):
         return "socket"
 
-socketserver.ThreadingUnixStreamServer(sys.argv[2].removeprefix("unix:"), Handler).serve_forever()
+from system import address
+where = sys.argv[2]
+if where.startswith("unix:"):
+    server = socketserver.ThreadingUnixStreamServer(where.removeprefix("unix:"), Handler)
+else:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    address.publish(where, server.server_port, "sesame")
+server.serve_forever()
 """,
     # Every call is a line of calls.log, so that a test sees what a start did.
     "manage.py": """
@@ -106,7 +113,8 @@ class House:
         return [sys.executable, str(self.root / "start.py"), *words, "--here", "--port", str(self.port)]
 
     def environ(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
+        return kept | {"HEARTH_PLATFORM": os.environ.get("HEARTH_PLATFORM", "auto")}
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -163,7 +171,8 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     shutil.copy(ROOT / "start.py", tmp_path)
-    shutil.copytree(ROOT / "launcher", tmp_path / "launcher", ignore=shutil.ignore_patterns("tests", "__py*"))
+    for name in ("launcher", "system"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("tests", "__py*"))
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

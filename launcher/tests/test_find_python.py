@@ -95,12 +95,9 @@ def test_uv_is_asked_where_nothing_else_is_there(tmp_path: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    (tmp_path / "launcher").mkdir()
-    for file in [
-        Path("start.py"),
-        *(Path("launcher") / one.name for one in (ROOT / "launcher").glob("*.py")),
-    ]:
-        shutil.copy(ROOT / file, tmp_path / file)
+    shutil.copy(ROOT / "start.py", tmp_path)
+    for name in ("launcher", "system"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("tests", "__py*"))
     return tmp_path
 
 

@@ -23,6 +23,7 @@ def came_back(house: House, role: str, old: int) -> dict[str, int] | None:
     return found if found.get(role, old) != old else None
 
 
+@pytest.mark.windows
 @pytest.mark.parametrize("role", ["web", "inference", "worker"])
 def test_a_killed_role_comes_back_and_the_others_stay(house: House, role: str) -> None:
     process = house.start()
@@ -36,6 +37,7 @@ def test_a_killed_role_comes_back_and_the_others_stay(house: House, role: str) -
     assert gone(before[role])
 
 
+@pytest.mark.windows
 def test_nothing_outlives_a_killed_start_and_the_next_start_works(house: House) -> None:
     process = house.start()
     pids = house.pids()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import stat
@@ -12,12 +11,13 @@ from pathlib import Path
 
 from models_registry.downloads.failure import Failure, Wanted
 from models_registry.downloads.places import part_name, path_check
+from system import ways
 
 _READ = 1 << 20
 
 
 class Part:
-    """Held by one process at a time (flock): a worker that lost its lease cannot write beside the next one.
+    """Held by one process at a time: a worker that lost its lease cannot write beside the next one.
 
     A process may die at any instant: what was written stays, and is gone on with. Links are not followed;
     the file is 0644 and owned by us.
@@ -37,12 +37,10 @@ class Part:
     def open(self) -> bool:
         """False while another holds it. Raises OSError, Failure."""
         _make_folders(self._folder, self.final.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | ways.PLAIN
         descriptor = os.open(self.path, flags, 0o644)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not ways.lock(descriptor):
                 return False
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Failure("unsafe_path", name=self.file.path)
@@ -75,16 +73,20 @@ class Part:
 
     def finish(self) -> bool:
         """Onto the disk and under its own name. False when somebody took the file away under us."""
-        os.fchmod(self._descriptor, 0o644)
+        ways.set_mode(self._descriptor, 0o644)
         os.fsync(self._descriptor)
         if not self._is_named(self._descriptor):
             return False
-        os.rename(self.path, self.final)
-        _sync_folder(self.final.parent)
+        if ways.WINDOWS:  # which renames no open file
+            self.close()
+        ways.replace(self.path, self.final)
+        ways.sync_folder(self.final.parent)
         return True
 
     def discard(self) -> None:
         if self._is_named(self._descriptor):
+            if ways.WINDOWS:  # which removes no open file
+                self.close()
             self.path.unlink()
 
     def close(self) -> None:
@@ -104,7 +106,7 @@ class Part:
 def is_whole(path: Path, file: Wanted, stop: threading.Event) -> bool:
     """Whether the plain file at `path` is what the hub says. Raises InterruptedError once `stop` is set."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | ways.PLAIN)
     except OSError:
         return False
     try:
@@ -152,12 +154,11 @@ def _matches(descriptor: int, file: Wanted, stop: threading.Event) -> bool:
     if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
         return False
     digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size)
-    at = 0
-    while data := os.pread(descriptor, _READ, at):
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while data := os.read(descriptor, _READ):
         if stop.is_set():
             raise InterruptedError
         digest.update(data)
-        at += len(data)
     return digest.hexdigest() == file.digest
 
 
@@ -171,18 +172,9 @@ def _make_folders(top: Path, folder: Path) -> None:
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):
             path.mkdir()
-            _sync_folder(path.parent)
+            ways.sync_folder(path.parent)
     for path in (folder, *folder.parents):
         if not path.is_dir() or (path.is_symlink() and (path == top or top in path.parents)):
             raise Failure("unsafe_path", name=str(folder.relative_to(top)))
         if path == top:
             return
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

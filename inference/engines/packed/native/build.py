@@ -8,16 +8,17 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from system import ways
 
 log = logging.getLogger(__name__)
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.[ch]"))
-# Sums may be regrouped, so that they use the processor's vectors; NaN and infinity keep their meaning.
+# The order of a sum is as it is written, in every variant of a loop: so rows are the same in any company.
 _FLAGS = [
     "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros",
-    "-fassociative-math", "-freciprocal-math", "-fopenmp", "-shared", "-fPIC",
+    "-fopenmp", "-shared", "-fPIC",
 ]  # fmt: skip
 _LIMIT = 60.0  # seconds
 
@@ -25,7 +26,7 @@ _LIMIT = 60.0  # seconds
 def built(cache: Path) -> Path | None:
     """The library for this processor; None where there is no compiler, or it could not build it."""
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if compiler is None or sys.platform == "win32":
+    if compiler is None or ways.WINDOWS:
         return None
     threads = _threads_library()
     text = "".join(source.read_text() for source in _SOURCES)
