@@ -17,6 +17,8 @@ from launcher.torch_choice import Choice
 from launcher.words import t
 
 CACHE = ROOT / ".cache"
+#: The pip of .venv: one of 25.1 or later goes on in the middle of a file whose connection broke.
+PIP = "pip==26.3"
 #: In the stamp's place where torch was there before.
 KEPT = "kept"
 
@@ -57,6 +59,7 @@ def packages(place: Place, names: list[str], *, torch: str = "auto") -> None:
         return
     with alone(CACHE / "prepare.lock"):
         make_environment(place)
+        renew_pip(place)
         wanted = missing(names)
         lists = requirement_files(*names)
         if any(file.name == "inference.txt" for file in lists):
@@ -128,6 +131,18 @@ def make_environment(place: Place) -> None:
                     other=commands[at + 1][2],
                 )
             )
+
+
+def renew_pip(place: Place) -> None:
+    """The pip that Python brings along begins a broken file anew. Where the index has no other, it does."""
+    stamp = ROOT / ".venv" / ".hearth" / "pip"
+    if fits(stamp, PIP):
+        return
+    try:
+        step(place, t("Renewing pip"), [*pip(), "install", "--no-input", PIP], network=True)
+    except LauncherError:
+        print(t("  the pip that is there will do"), flush=True)
+    put(stamp, PIP)
 
 
 def torch_wish(flag: str) -> Choice:

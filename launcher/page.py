@@ -42,7 +42,9 @@ def node_modules(place: Place, found: node.Node | None = None) -> None:
     if fits(stamp, lock):
         return
     found = found or node.ready(place, venv_python())
-    npm(place, found, t("Installing the page's packages"), "ci", "--no-fund", "--no-audit", network=True)
+    # With each file that comes as a line, else npm says nothing for minutes.
+    words = ("ci", "--no-fund", "--no-audit", "--loglevel=http")
+    npm(place, found, t("Installing the page's packages"), *words, network=True)
     put(stamp, lock)
 
 

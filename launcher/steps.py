@@ -136,5 +136,6 @@ def last_line(log: str) -> str:
     with contextlib.suppress(OSError), open(log, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 2000))
         lines = file.read().decode(errors="replace").split("\n")
-        return next((line.rpartition("\r")[2].strip() for line in reversed(lines) if line.strip()), "")
+        said = next((line.rpartition("\r")[2].strip() for line in reversed(lines) if line.strip()), "")
+        return "" if said.startswith("$ ") else said  # nothing yet but the command itself
     return ""
