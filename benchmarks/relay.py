@@ -156,7 +156,7 @@ class House:
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        command = [sys.executable, "start.py", "--here", "--no-browser"]
+        command = [sys.executable, "start.py", "--here", "--no-browser", "--no-first-download"]
         command += ["--data", str(self.folder), "--port", str(self.port)]
         env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.prod", "HEARTH_LOG_LEVEL": "WARNING"}
         self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)  # noqa: ASYNC220

@@ -39,6 +39,7 @@ class Environment:
     huggingface_endpoint: str
     modelscope_cache: Path
     huggingface_cache: Path
+    first_download: bool
     modelscope_token: str = field(repr=False)
     huggingface_token: str = field(repr=False)
 
@@ -84,6 +85,10 @@ def read() -> Environment:
             ),
             modelscope_cache=Path(env.str("MODELSCOPE_CACHE", default="~/.cache/modelscope")).expanduser(),
             huggingface_cache=Path(env.str("HF_HUB_CACHE", default="") or f"{face}/hub").expanduser(),
+            first_download=_one_of(
+                env.str("HEARTH_FIRST_DOWNLOAD", default="") or "0", "HEARTH_FIRST_DOWNLOAD", ("0", "1")
+            )
+            == "1",
             modelscope_token=env.str("MODELSCOPE_API_TOKEN", default="").strip(),
             huggingface_token=env.str("HF_TOKEN", default="").strip(),
         )

@@ -100,6 +100,20 @@ class Pulse(threading.Thread):
         finally:
             self._telling = False
 
+    @staticmethod
+    def first() -> None:
+        """The first model of a new house, aside: hubs may take seconds to answer."""
+        from django.db import connections
+
+        from models_registry.first import first_model
+
+        try:
+            first_model()
+        except Exception:
+            log.exception("The first model could not be looked after")
+        finally:
+            connections.close_all()
+
     def farewell(self) -> None:
         """Give back the leases and take the sign of life away."""
         from models_registry import jobs
@@ -144,6 +158,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     pulse.start()
+    threading.Thread(target=pulse.first, name="first model", daemon=True).start()
     code = 1
     try:
         worker = app.WorkController(

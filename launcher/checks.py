@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from launcher import packages, page, prepare
-from launcher.place import Place, venv_python
+from launcher.place import Place, manage, venv_python
 from launcher.probes import listens
 from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
 
@@ -29,6 +29,7 @@ def environment(place: Place, model: Path) -> dict[str, str]:
     env = {name: value for name, value in place.environ().items() if name not in FOREIGN}
     env["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
     env["HEARTH_TEST_MODEL"] = str(model)
+    env["HEARTH_FIRST_DOWNLOAD"] = "0"  # no test fetches gigabytes
     env["HEARTH_CHROMIUM"] = find(*BROWSERS)
     return env
 
@@ -86,8 +87,8 @@ def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
     tally.step("page: lint", [*npm, "lint"], env=env, cwd=page.FRONTEND)
     tally.step("page: types", [*npm, "typecheck"], env=env, cwd=page.FRONTEND)
     tally.step("page: tests", [*npm, "test"], env=env, cwd=page.FRONTEND, closing=VITEST_CLOSING)
-    tally.step("Django check", prepare.manage(place, "check"), env=env)
-    tally.step("migrations", prepare.manage(place, "makemigrations", "--check", "--dry-run"), env=env)
+    tally.step("Django check", manage(place, "check"), env=env)
+    tally.step("migrations", manage(place, "makemigrations", "--check", "--dry-run"), env=env)
     # The built page, as the tests of the whole system serve it.
     if tally.work("page: build", lambda: page.page(place)):
         tally.work("static files", lambda: prepare.static_files(place))

@@ -204,4 +204,10 @@ SENTENCES = {
     "{wrong} things to look at.": "有 {wrong} 处需要留意。",
     "All is well.": "一切正常。",
     "its character set {charset} cannot hold every character": "它的字符集 {charset} 不能保存所有字符（中文、表情）",
+    "There is no folder {folder} (--models)": "没有文件夹 {folder}（--models）",
+    "  Models in {folder}": "  {folder} 中的模型",
+    "  Qwen3-0.6B (1.5 GB, speaks Chinese) follows in the background where a hub answers;": (
+        "  如果能连上模型站，会在后台下载 Qwen3-0.6B（1.5 GB，会说中文）；"
+    ),
+    "  --no-first-download leaves it": "  不需要时请加 --no-first-download",
 }

@@ -15,73 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from launcher import checks, doctor, listening, mirrors, prepare, release, state, supervisor, torch_choice
-from launcher.place import ROLES, ROOT, LauncherError, Place, python_for
-from launcher.words import LANGUAGES, t
+from launcher import checks, doctor, listening, models, prepare, release, state, supervisor
+from launcher.arguments import parser
+from launcher.place import ROLES, ROOT, LauncherError, Place, manage, python_for
+from launcher.words import t
 from system.children import apart, become, kill
 
 STOP_TIMEOUT = 12.0
-
-
-def parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    # SUPPRESS: a default of the command's own parser would overwrite what stood before the command.
-    none = argparse.SUPPRESS
-    shared.add_argument(
-        "--data", type=Path, default=none, help="the data folder (default: ./data beside start.py)"
-    )
-    shared.add_argument("--host", default=none, help="the address to listen on (default: 127.0.0.1)")
-    shared.add_argument("--port", type=int, default=none, help="the port of the page (default: 8000)")
-    shared.add_argument(
-        "--tls",
-        nargs=2,
-        metavar=("CERT", "KEY"),
-        default=none,
-        help="serve https with this certificate and key",
-    )
-    shared.add_argument(
-        "--here", action="store_true", default=none, help="use this Python and the built page as they are"
-    )
-    shared.add_argument("--lang", choices=LANGUAGES, default=none, help="the language of start.py")
-    starting = argparse.ArgumentParser(add_help=False)
-    starting.add_argument("--no-browser", action="store_true", default=none, help="do not open a browser")
-    starting.add_argument(
-        "--mirror",
-        choices=mirrors.WORDS,
-        default=none,
-        help="where packages and models come from: cn, none, auto",
-    )
-    starting.add_argument(
-        "--torch", choices=torch_choice.WORDS, default=none, help="the build of torch, instead of what fits"
-    )
-    starting.add_argument("--background", action="store_true", default=none, help="return once it is ready")
-
-    main = argparse.ArgumentParser(
-        prog="start.py",
-        description="Start Hearth on this machine and keep it running until Ctrl-C.",
-        parents=[shared, starting],
-    )
-    commands = main.add_subparsers(dest="command", metavar="command", parser_class=argparse.ArgumentParser)
-    commands.add_parser("start", parents=[shared, starting], help="what start.py does without a command")
-    one = commands.add_parser("run", parents=[shared], help="run one role in the foreground")
-    one.add_argument("role", choices=ROLES)
-    commands.add_parser("stop", parents=[shared], help="stop what runs on the data folder")
-    shown = commands.add_parser("status", parents=[shared], help="what runs on the data folder")
-    shown.add_argument("--json", action="store_true")
-    logs = commands.add_parser("logs", parents=[shared], help="the last lines of the logs")
-    logs.add_argument("role", nargs="?", choices=ROLES)
-    logs.add_argument("-n", "--lines", type=int, default=40)
-    logs.add_argument("-f", "--follow", action="store_true")
-    commands.add_parser("doctor", parents=[shared], help="what this machine has, on one screen")
-    release_of = commands.add_parser(
-        "release", parents=[shared], help="an archive that carries the built page"
-    )
-    release_of.add_argument("target", nargs="?", type=Path, help="default: hearth-VERSION.tar.gz here")
-    admin = commands.add_parser("create-admin", parents=[shared], help="make an administrator")
-    admin.add_argument("--username", required=True)
-    admin.add_argument("--password", required=True)
-    commands.add_parser("test", help="every check; with arguments only pytest, with those", add_help=False)
-    return main
 
 
 def place_of(args: argparse.Namespace) -> Place:
@@ -93,6 +33,7 @@ def place_of(args: argparse.Namespace) -> Place:
         host=getattr(args, "host", None) or os.environ.get("HEARTH_HOST") or "127.0.0.1",
         port=port if port is not None else port_of(os.environ.get("HEARTH_PORT") or "8000"),
         tls=listening.check_tls(*args.tls) if hasattr(args, "tls") else None,
+        extra=(("HEARTH_FIRST_DOWNLOAD", "0"),) if hasattr(args, "no_first_download") else (),
     )
 
 
@@ -130,8 +71,9 @@ def start(args: argparse.Namespace) -> int:
             print("\n" + "\n".join(f"  {line}" for line in lines) + "\n", flush=True)
             if with_browser:
                 open_browser(place.url)
+            aside.append(models.tell_found(place))
 
-        with supervisor.signals() as wake:
+        with models.aside() as aside, supervisor.signals() as wake:
             try:
                 # Known to `stop` and `status` while it still prepares.
                 supervisor.Supervisor(place, wake, on_ready).save()
@@ -161,6 +103,7 @@ def wishes_of(args: argparse.Namespace) -> prepare.Wishes:
         here=hasattr(args, "here"),
         mirror=getattr(args, "mirror", "auto"),
         torch=getattr(args, "torch", "auto"),
+        models=models.folder_of(getattr(args, "models", None)),
     )
 
 
@@ -173,6 +116,8 @@ def start_in_background(place: Place, args: argparse.Namespace) -> int:
     command += ["--host", place.host, *place.tls_words()]
     command += ["--port", str(place.port)] if port_asked(args) else []
     command += ["--here"] if hasattr(args, "here") else []
+    command += ["--no-first-download"] if hasattr(args, "no_first_download") else []
+    command += ["--models", str(args.models.absolute())] if hasattr(args, "models") else []
     for name in ("mirror", "torch", "lang"):
         if hasattr(args, name):
             command += [f"--{name}", getattr(args, name)]
@@ -192,7 +137,8 @@ def start_in_background(place: Place, args: argparse.Namespace) -> int:
             print(t("Hearth is ready: {url}", url=found["url"]))
             beside = dataclasses.replace(place, port=urlsplit(found["url"]).port or place.port)
             for line in listening.words_when_ready(beside, screen=has_screen()):
-                print(f"  {line}")
+                print(f"  {line}", flush=True)
+            models.tell_found(beside).wait()
             return 0
         time.sleep(0.1)
     print(supervisor.tail(log, 40), file=sys.stderr)
@@ -282,7 +228,7 @@ def create_admin(args: argparse.Namespace) -> int:
     place = place_of(args)
     place.make()
     prepare.database(place)
-    command = prepare.manage(place, "create_admin", "--username", args.username, "--password", args.password)
+    command = manage(place, "create_admin", "--username", args.username, "--password", args.password)
     return subprocess.run(command, cwd=str(ROOT), env=place.environ(), check=False).returncode
 
 

@@ -112,6 +112,8 @@ class Place:
         )
         folders = [*self.path, str(self.python.parent), env.get("PATH", os.defpath)]
         env["PATH"] = os.pathsep.join(folders)
+        # A new house fetches its first model. Only here: a worker that tests start by itself fetches nothing.
+        env.setdefault("HEARTH_FIRST_DOWNLOAD", "1")
         # A download of pip that broke goes on where it stopped (pip 25.1 and later).
         env.setdefault("PIP_RESUME_RETRIES", "5")
         env.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
@@ -133,6 +135,10 @@ class Place:
             "inference": ["inference.server", *self.listening()],
             "worker": ["config.worker"],
         }[role]
+
+
+def manage(place: Place, *words: str) -> list[str]:
+    return [str(place.python), "manage.py", *words]
 
 
 @functools.cache

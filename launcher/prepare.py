@@ -10,19 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-from launcher import mirrors, packages
+from launcher import mirrors, models, packages
 from launcher.listening import demand_admin
 from launcher.packages import CACHE, requirement_files, requirement_names
 from launcher.page import FRONTEND, check_built, page
-from launcher.place import ROOT, LauncherError, Place, venv_python
+from launcher.place import ROOT, LauncherError, Place, manage, venv_python
 from launcher.steps import alone, digest, fits, put, step
 from launcher.words import t
 
 MODEL_NAME = "SmolLM2-135M-Instruct"
-
-
-def manage(place: Place, *words: str) -> list[str]:
-    return [str(place.python), "manage.py", *words]
 
 
 def static_files(place: Place) -> None:
@@ -101,6 +97,9 @@ def default_model(place: Place) -> None:
         model_folder(place, folder)
         step(place, t("Registering it"), manage(place, "register_default_model"))
         put(stamp, str(folder))
+        if place.environ()["HEARTH_FIRST_DOWNLOAD"] == "1":
+            print(t("  Qwen3-0.6B (1.5 GB, speaks Chinese) follows in the background where a hub answers;"))
+            print(t("  --no-first-download leaves it"), flush=True)
     except LauncherError as error:
         print(f"{error}\n{t('The default model is not there; going on without it.')}", file=sys.stderr)
 
@@ -126,11 +125,13 @@ def for_role(place: Place, role: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Wishes:
-    """`here`: the packages and the page are the caller's own business. The words of --mirror and --torch."""
+    """`here`: the packages and the page are the caller's own business. The words of --mirror, --torch, …"""
 
     here: bool = False
     mirror: str = "auto"
     torch: str = "auto"
+    # The folder of --models.
+    models: Path | None = None
 
 
 def with_mirrors(place: Place, wishes: Wishes) -> Place:
@@ -180,4 +181,6 @@ def everything(place: Place, wishes: Wishes) -> Place:
     database(place)
     demand_admin(place)
     default_model(place)
+    if wishes.models is not None:
+        models.register(place, wishes.models)
     return place

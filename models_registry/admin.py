@@ -201,7 +201,7 @@ class RegisteredModelAdmin(ModelAdmin):  # type: ignore[misc]
             self.message_user(request, _("Choose exactly one model."), messages.ERROR)
             return
         try:
-            services.model_make_default(chosen[0])
+            services.model_update(chosen[0], is_default=True)
         except AppError as error:
             self.message_user(request, error.message, messages.ERROR)
             return

@@ -42,6 +42,16 @@ def cached_models() -> list[Cached]:
     return sorted(found, key=lambda cached: (cached.repo.lower(), cached.path))
 
 
+def models_in(root: Path) -> list[Cached]:
+    """What lies in a folder and in the two levels below it, as `<owner>/<name>/`; `hub` is "".
+
+    Links to folders are passed over: who may write there could point at anything else on this machine.
+    """
+    below = _folders(root)
+    places = [root, *below, *(deeper for folder in below for deeper in _folders(folder))]
+    return list(_models("", ((f"/{place.name}", place) for place in places[:MOST_ENTRIES])))
+
+
 def _huggingface(root: Path) -> Iterator[tuple[str, Path]]:
     """(repository, folder) of each; the commit that `main` stands for, else the newest."""
     for entry in _folders(root):

@@ -71,6 +71,17 @@ def entries() -> tuple[Entry, ...]:
     )
 
 
+def entry(entry_id: str) -> Entry:
+    """Raises StopIteration for an id that is not there: ids stand in the code only."""
+    return next(one for one in entries() if one.id == entry_id)
+
+
+def languages_of(hub: str, repo: str) -> list[str]:
+    """The tags of what this repository speaks; [] where the catalogue does not know it."""
+    found = (one for one in entries() if getattr(one, hub, None) == repo)
+    return list(next((one.languages for one in found), ()))
+
+
 def body(entry: Entry) -> dict[str, Any]:
     """The line of /api/catalogue/, its note in the active language."""
     note = _NOTES[entry.note]

@@ -39,6 +39,10 @@ class Model(models.Model):
     capabilities: models.JSONField[list[str], list[str]] = models.JSONField(
         _("capabilities"), default=list, blank=True
     )
+    # Tags as the catalogue has them; none where nobody has said what the model speaks.
+    languages: models.JSONField[list[str], list[str]] = models.JSONField(
+        _("languages"), default=list, blank=True, editable=False
+    )
     # True or NULL, never False: so the unique index allows one default, on every database.
     is_default = models.BooleanField(_("default"), null=True, default=None, unique=True, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True, help_text=_("Users may choose it."))
@@ -169,3 +173,21 @@ class Download(models.Model):
 
     def __str__(self) -> str:
         return f"{self.repo} ({self.hub})"
+
+
+class Once(models.Model):
+    """What this house did once and does not do again, whatever an administrator made of it since.
+
+    In the database, not in a file beside it: another database is another house on the same disk.
+    """
+
+    FIRST_MODEL = "first-model"
+    DEFAULT_CHOSEN = "default-chosen"
+
+    key = models.CharField(primary_key=True, max_length=80)
+    # No foreign key: the model may be gone, and that is the point.
+    model_id = models.CharField(max_length=32, blank=True, default="")
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.key

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from config.errors import AppError
-from models_registry.models import Model
+from models_registry.models import Model, Once
 
 
 def usable_by(user_id: str) -> Q:
@@ -26,6 +26,13 @@ def model_list(user_id: str | None = None, *, everything: bool = False) -> Query
     return models if user_id is None else models.filter(usable_by(user_id))
 
 
+def model_visible(model_id: str, user_id: str) -> bool:
+    """Whether the user's list of models has it; an administrator's also has what is switched off."""
+    administrator = User.objects.filter(pk=user_id, is_superuser=True)
+    may = (Q(enabled=True) & usable_by(user_id)) | Q(Exists(administrator))
+    return Model.objects.filter(may, pk=model_id).exists()
+
+
 def model_get(model_id: str, user_id: str | None = None, *, everything: bool = True) -> Model:
     """By id; without `everything` only one the user may pick. Raises AppError("model_not_found", 404)."""
     model = model_list(user_id, everything=everything).filter(pk=model_id).first()
@@ -40,6 +47,24 @@ def model_default(user_id: str) -> Model | None:
     found = model_list(user_id).filter(Q(is_default=True) | Q(pk=own))
     rows = list(found.annotate(own=own))
     return next((row for row in rows if row.pk == row.own), rows[0] if rows else None)
+
+
+def speaks_english_only(model: Model) -> bool:
+    return model.languages == ["en"]
+
+
+def default_to_be() -> str:
+    """Id of the model that the house brings in for itself, as long as it is to become the default; else "".
+
+    It makes room for whatever an administrator has chosen, and for any default that speaks more than English.
+    """
+    marks = dict(
+        Once.objects.values_list("key", "model_id").filter(key__in=(Once.FIRST_MODEL, Once.DEFAULT_CHOSEN))
+    )
+    if not marks.get(Once.FIRST_MODEL) or Once.DEFAULT_CHOSEN in marks:
+        return ""
+    default = Model.objects.filter(is_default=True).first()
+    return marks[Once.FIRST_MODEL] if default is None or speaks_english_only(default) else ""
 
 
 def model_resolve(ref: str | None, user_id: str) -> Model:

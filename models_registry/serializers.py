@@ -40,8 +40,15 @@ class ModelSerializer(serializers.Serializer[Any]):
     engine = serializers.CharField()
     context_length = serializers.IntegerField(allow_null=True, help_text="Tokens.")
     capabilities = serializers.ListField(child=serializers.CharField())
+    languages = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Tags, as `zh`; empty where nobody has said what the model speaks.",
+    )
     is_default = serializers.BooleanField()
     default_for_me = serializers.BooleanField(help_text="It answers where a conversation names no model.")
+    becomes_default = serializers.BooleanField(
+        help_text="The house brings it in for itself, and it is the default once its files are here."
+    )
     state = serializers.ChoiceField(choices=STATES)
     progress = serializers.FloatField(allow_null=True, help_text="0..1, while it loads.")
     device = serializers.CharField(allow_null=True)
@@ -141,6 +148,8 @@ class Surroundings:
     administrator: bool = False
     #: Id of the model that answers where the reader names none.
     default: str = ""
+    #: Id of the model that takes the default's place once it is here (`selectors.default_to_be`).
+    to_be: str = ""
     downloads: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
 
@@ -156,8 +165,10 @@ def model_body(model: Model, state: State, around: Surroundings) -> dict[str, An
         or model.settings.get("context_length")
         or model.context_length,
         "capabilities": state.get("capabilities") or model.capabilities,
+        "languages": model.languages,
         "is_default": bool(model.is_default),
         "default_for_me": model.id == around.default,
+        "becomes_default": model.id == around.to_be and not model.is_default,
         "state": state["state"],
         "progress": state.get("progress"),
         "device": state.get("device"),

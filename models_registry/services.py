@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from models_registry.deadlock import retried
 from models_registry.deployment import settings_check
 from models_registry.downloads.services import files_remove
 from models_registry.jobs import job_enqueue
-from models_registry.models import Job, Model
+from models_registry.models import Job, Model, Once
 from models_registry.sources import invalid, source_check
 
 #: Which engines can run what; the first is what a source gets when none is asked for.
@@ -58,7 +59,12 @@ def _source_here(model: Model) -> dict[str, Any]:
 
 
 def model_build(
-    *, name: str, source: dict[str, Any], engine: str | None = None, settings: dict[str, Any] | None = None
+    *,
+    name: str,
+    source: dict[str, Any],
+    engine: str | None = None,
+    settings: dict[str, Any] | None = None,
+    languages: Sequence[str] = (),
 ) -> Model:
     """A checked model, not stored yet. Raises AppError: "invalid", "not_yet", "invalid_model_folder"."""
     name = name_check(name)
@@ -73,6 +79,7 @@ def model_build(
         settings=settings_check(engine, {} if settings is None else settings),
         context_length=checked.context_length,
         capabilities=checked.capabilities,
+        languages=list(languages),
     )
 
 
@@ -95,15 +102,16 @@ def model_create(
     source: dict[str, Any],
     engine: str | None = None,
     settings: dict[str, Any] | None = None,
+    languages: Sequence[str] = (),
     make_default: bool = False,
 ) -> Model:
     """Register a model. Raises AppError: what `model_build` and `model_add` raise."""
-    model = model_build(name=name, source=source, engine=engine, settings=settings)
+    model = model_build(name=name, source=source, engine=engine, settings=settings, languages=languages)
     model_add(model, make_default=make_default)
     return model
 
 
-def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
+def model_register_folder(*, name: str, path: Path, languages: Sequence[str] = ()) -> tuple[Model, bool]:
     """The model of this folder, and whether it was registered just now. It is the default if there is none.
 
     An administrator may have renamed it or chosen another default: both stay.
@@ -114,7 +122,7 @@ def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
         model = next((row for row in rows if row.source == source), None)
         made = model is None
         if model is None:
-            model = model_create(name=name, source=source)
+            model = model_create(name=name, source=source, languages=languages)
         if model.enabled and not any(row.is_default for row in rows):
             model_make_default(model)
     return model, made
@@ -123,7 +131,7 @@ def model_register_folder(*, name: str, path: Path) -> tuple[Model, bool]:
 @retried
 def model_update(model: Model, **changes: Any) -> Model:
     """Change `name`, `engine`, `settings`, `enabled`, `pinned`, `is_default` (True only gives, False takes
-    away), `for_everyone` or `users` (names).
+    away; the house chooses none by itself from then on), `for_everyone` or `users` (names).
 
     A running model takes new settings at its next load; the worker tells of pins (see `pins`); whoever may no
     longer use it is refused at their next turn. Raises AppError: "invalid", "name_taken" (409).
@@ -152,6 +160,8 @@ def model_update(model: Model, **changes: Any) -> Model:
             model.users.set(users)
         if wants_default:
             model_make_default(model)
+        if wants_default is not None:
+            once(Once.DEFAULT_CHOSEN)
     return model
 
 
@@ -180,6 +190,11 @@ def _users(names: list[str]) -> list[User]:
     if unknown is not None:
         raise invalid("users", _("There is no user %(name)s.") % {"name": unknown[:150]})
     return list(found.values())
+
+
+def once(key: str, model_id: str = "") -> bool:
+    """Note that this was done; False when it was already."""
+    return Once.objects.get_or_create(key=key, defaults={"model_id": model_id})[1]
 
 
 @retried
@@ -246,3 +261,11 @@ def name_check(name: str) -> str:
     if re.fullmatch(r"[0-9a-f]{32}", name):
         raise invalid("name", _("A name must not look like an id."))
     return name
+
+
+def name_free(plain: str) -> str:
+    """`plain`, or with a number where it is taken. Raises AppError("invalid")."""
+    plain = name_check(plain[:120])
+    taken = set(Model.objects.filter(name__startswith=plain).values_list("name", flat=True))
+    numbers = (f"{plain} ({number})" for number in range(2, len(taken) + 3))
+    return next(one for one in (plain, *numbers) if one not in taken)

@@ -32,6 +32,7 @@ def _bodies(request: Request, models: Iterable[Model]) -> list[dict[str, Any]]:
     around = serializers.Surroundings(
         administrator=administrator,
         default=default.id if default else "",
+        to_be=selectors.default_to_be(),
         downloads={pk: brief for pk, brief in under_way.items() if brief is not None},
         logs=live.logs() if administrator and any(state["error"] for state in states.values()) else {},
     )

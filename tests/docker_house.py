@@ -110,6 +110,7 @@ def house(stages: dict[str, Stage], roots: Mapping[str, Path], data: Path) -> It
         "HEARTH_ADMIN_PASSWORD": PASSWORD,
         "HEARTH_INFERENCE": f"http://127.0.0.1:{service}",
         "HEARTH_PORT": str(web),
+        "HEARTH_FIRST_DOWNLOAD": "0",
     }
     inference = {"HEARTH_INFERENCE_LISTEN": f"http://0.0.0.0:{service}"}
     worker = ["python", "start.py", "run", "worker", "--here"]

@@ -38,6 +38,7 @@ class Installation(House):
         foreign = ("HEARTH_", "DATABASE_URL", "REDIS_URL", "SERVER", "DJANGO_")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.env["HEARTH_PLATFORM"] = os.environ.get("HEARTH_PLATFORM", "auto")
+        self.env["HEARTH_FIRST_DOWNLOAD"] = "0"  # no test fetches gigabytes
         self.said: list[str] = []
         self._running = {}
 

@@ -150,3 +150,4 @@ HEARTH_HUBS = {
     "huggingface": {"endpoint": ENV.huggingface_endpoint, "token": ENV.huggingface_token},
 }
 HEARTH_HUB_CACHES = {"modelscope": ENV.modelscope_cache, "huggingface": ENV.huggingface_cache}
+HEARTH_FIRST_DOWNLOAD = ENV.first_download

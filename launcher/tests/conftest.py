@@ -72,6 +72,8 @@ with open("calls.log", "a") as log:
     log.write(" ".join(sys.argv[1:]) + "\\n")
 if sys.argv[1] == "migrate":
     pathlib.Path(os.environ["HEARTH_DATA"], "db.sqlite3").touch()
+if sys.argv[1] in ("found_models", "register_models"):
+    print("Said", *sys.argv[1:])
 if sys.argv[1] == "create_admin" and "taken" in sys.argv:
     sys.exit("That name is taken.")
 """,

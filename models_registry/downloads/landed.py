@@ -10,6 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from config.errors import AppError
+from models_registry import selectors
+from models_registry.deadlock import retried
 from models_registry.downloads.failure import Wanted
 from models_registry.models import Download, Model
 from models_registry.sources import Checked, source_check
@@ -24,10 +26,13 @@ def inspect(folder: Path, files: Sequence[Wanted]) -> Checked:
     return source_check({"kind": "folder", "path": str(folder)})
 
 
+@retried
 def land(download: Download, facts: Checked, owner: str) -> bool:
-    """Write that the model is here, unless the download was paused or cancelled in this very moment."""
-    from models_registry.services import model_make_default
+    """Write that the model is here, unless the download was paused or cancelled in this very moment.
 
+    In the same transaction it becomes the default where there is none, or where the house brought it in for
+    that: whoever reads that it is here reads that, too.
+    """
     with transaction.atomic():
         mine = Download.objects.filter(
             pk=download.pk, owner=owner, state__in=(Download.State.RUNNING, Download.State.VERIFYING)
@@ -51,10 +56,17 @@ def land(download: Download, facts: Checked, owner: str) -> bool:
         model.context_length = facts.context_length
         model.capabilities = facts.capabilities
         model.save(update_fields=["source", "engine", "family", "context_length", "capabilities"])
-    if model.enabled and not Model.objects.filter(is_default=True).exists():
-        with contextlib.suppress(AppError):  # deleted or switched off since
-            model_make_default(model)
+        _make_default(model)
     return True
+
+
+def _make_default(model: Model) -> None:
+    from models_registry.services import model_make_default
+
+    none = not Model.objects.filter(is_default=True).exists()
+    if model.enabled and (none or selectors.default_to_be() == model.pk):
+        with contextlib.suppress(AppError):  # switched off in this moment
+            model_make_default(model)
 
 
 def _engine(model: Model, facts: Checked, files: Sequence[Wanted]) -> str:

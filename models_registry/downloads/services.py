@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from config.errors import AppError
-from models_registry import hubs
+from models_registry import catalogue, hubs
 from models_registry.deadlock import retried
 from models_registry.downloads import clean, leases, places, storage, words
 from models_registry.downloads.code import code_check
@@ -21,7 +21,7 @@ from models_registry.downloads.landed import engine_expected, files_of
 from models_registry.downloads.run import place_of, promised_bytes
 from models_registry.hubs.base import HubFile, RepoInfo
 from models_registry.hubs.choose import wanted_files
-from models_registry.models import Download, Model
+from models_registry.models import Download, Model, Once
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,15 @@ def download_request(
     user: User | None = None,
     name: str | None = None,
     wake: bool = True,
+    first: bool = False,
 ) -> Download:
     """The download of these files at the commit that `revision` stands for now, and its model, made at once.
 
     Who asks for the same gets the same; one that is paused or failed goes on. Without `files` it is what a
-    model needs. Raises AppError: the hub's (see `hubs.base`), "unsafe_repository", "disk_full" (507),
-    "invalid", "name_taken" (409), and what of the list cannot be checked ("unverifiable", "unsafe_path").
+    model needs. `first`: the house brings this in for itself, once (see `models_registry.first`).
+    Raises AppError: the hub's (see `hubs.base`), "unsafe_repository", "disk_full" (507), "invalid",
+    "name_taken" (409), and what of the list cannot be checked ("unverifiable", "unsafe_path");
+    IntegrityError for a `first` that is there already.
     """
     at = hubs.get(hub)
     info = at.info(repo, revision)
@@ -57,7 +60,7 @@ def download_request(
     found = _again(key)
     if found is None:
         code_check(at, info, choice.files)
-        found = _create(info, wanted, key, user, name)
+        found = _create(info, wanted, key, user, name, first=first)
     if wake and found.state == State.QUEUED:
         transaction.on_commit(lambda: _wake(found.id))
     return found
@@ -155,7 +158,9 @@ def _is_complete(download: Download) -> bool:
     return all(storage.has_size(folder / file.path, file.size) for file in files_of(download))
 
 
-def _create(info: RepoInfo, wanted: list[Wanted], key: str, user: User | None, name: str | None) -> Download:
+def _create(
+    info: RepoInfo, wanted: list[Wanted], key: str, user: User | None, name: str | None, *, first: bool
+) -> Download:
     folder = places.folder_of(info.hub, info.repo, info.revision, wanted)
     _room(folder, wanted)
     row = Download(
@@ -170,7 +175,7 @@ def _create(info: RepoInfo, wanted: list[Wanted], key: str, user: User | None, n
     )
     for _attempt in range(_TRIES):
         try:
-            _store(row, _model(info, wanted, name))
+            _store(row, _model(info, wanted, name), first=first)
             return row
         except AppError as error:
             if error.code != "name_taken" or name is not None:
@@ -184,7 +189,7 @@ def _create(info: RepoInfo, wanted: list[Wanted], key: str, user: User | None, n
 
 
 @retried
-def _store(row: Download, model: Model) -> None:
+def _store(row: Download, model: Model, *, first: bool) -> None:
     """Both or none. The download's key goes first: who asks for the same waits there, and then finds it."""
     from models_registry.services import model_add
 
@@ -192,6 +197,8 @@ def _store(row: Download, model: Model) -> None:
         row.model_id = model.pk
         row.save(force_insert=True)
         model_add(model)
+        if first:
+            Once.objects.create(key=Once.FIRST_MODEL, model_id=model.pk)
 
 
 def _model(info: RepoInfo, wanted: list[Wanted], name: str | None) -> Model:
@@ -199,21 +206,19 @@ def _model(info: RepoInfo, wanted: list[Wanted], name: str | None) -> Model:
         name=_name(info, wanted, name),
         engine=engine_expected(wanted),
         source={"kind": "hub", "hub": info.hub, "repo": info.repo, "revision": info.revision},
+        languages=catalogue.languages_of(info.hub, info.repo),
     )
 
 
 def _name(info: RepoInfo, wanted: list[Wanted], name: str | None) -> str:
     """The given one, checked; else the repository's (a GGUF's own), with a number where it is taken."""
-    from models_registry.services import name_check
+    from models_registry.services import name_check, name_free
 
     if name is not None:
         return name_check(name)
     ggufs = [file.path for file in wanted if file.path.endswith(".gguf")]
     plain = PurePosixPath(ggufs[0]).stem if len(ggufs) == 1 else info.repo.rpartition("/")[2]
-    plain = name_check(plain[:120])
-    taken = set(Model.objects.filter(name__startswith=plain).values_list("name", flat=True))
-    numbers = (f"{plain} ({number})" for number in range(2, len(taken) + 3))
-    return next(one for one in (plain, *numbers) if one not in taken)
+    return name_free(plain)
 
 
 def _line(file: Wanted) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.errors import AppError
+from models_registry import catalogue
 from models_registry.services import model_register_folder
 
-NAME = "SmolLM2-135M-Instruct"
+NAME, ENTRY = "SmolLM2-135M-Instruct", "smollm2-135m-instruct"
 
 
 class Command(BaseCommand):
@@ -24,7 +25,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path = options["path"] or Path(settings.HEARTH_DATA) / "models" / options["name"]
         try:
-            model, made = model_register_folder(name=options["name"], path=Path(path))
+            model, made = model_register_folder(
+                name=options["name"], path=Path(path), languages=catalogue.entry(ENTRY).languages
+            )
         except AppError as error:
             raise CommandError(error.message) from error
         self.stdout.write(f"{model.name}: {'registered' if made else 'registered already'}")

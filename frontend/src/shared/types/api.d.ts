@@ -902,9 +902,13 @@ export interface components {
             /** @description Tokens. */
             context_length: number | null;
             capabilities: string[];
+            /** @description Tags, as `zh`; empty where nobody has said what the model speaks. */
+            languages: string[];
             is_default: boolean;
             /** @description It answers where a conversation names no model. */
             default_for_me: boolean;
+            /** @description The house brings it in for itself, and it is the default once its files are here. */
+            becomes_default: boolean;
             state: components["schemas"]["ModelStateEnum"];
             /**
              * Format: double

@@ -93,7 +93,7 @@ export type ServerFrame =
   | { type: 'turn.started'; turn: string; conversation: string; assistant_message: string | Message }
   | { type: 'turn.event'; turn: string; conversation: string; seq: number; event: TurnEvent }
   | { type: 'conversation.changed'; conversation: Conversation }
-  | { type: 'model.changed'; model: string; state: ModelState; progress?: number | null; error?: Model['error'] }
+  | { type: 'model.changed'; model: string; state: ModelState; progress?: number | null; error?: Model['error']; download?: Model['download'] }
   | { type: 'error'; client_id?: string; turn?: string; code: string; message: string; extra?: Record<string, unknown> }
   | { type: 'pong'; t?: number }
   | { type: 'heartbeat'; t?: number }

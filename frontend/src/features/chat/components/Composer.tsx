@@ -1,7 +1,7 @@
 import { ArrowUpOutlined } from '@ant-design/icons'
 import { Sender } from '@ant-design/x'
 import { Button, Input, type GetProps } from 'antd'
-import { useEffect, useRef, useState, type ComponentRef, type KeyboardEvent } from 'react'
+import { useEffect, useRef, useState, type ComponentRef, type KeyboardEvent, type ReactNode } from 'react'
 import { useT } from '@/shared/i18n'
 import { touch } from '@/shared/lib/media'
 import { useStore } from '@/shared/lib/store'
@@ -22,9 +22,11 @@ interface Props {
   onStop: () => void
   /** Arrow-up in the empty field: take up the last question again. */
   onLast: () => void
+  /** What is worth knowing before one asks. */
+  note?: ReactNode
 }
 
-export function Composer({ conversation, model, busy, seed, away, onSend, onStop, onLast }: Props) {
+export function Composer({ conversation, model, busy, seed, away, onSend, onStop, onLast, note }: Props) {
   const { t } = useT()
   const fingers = useStore(touch)
   const [text, setText] = useState(() => drafts.read(conversation))
@@ -72,6 +74,7 @@ export function Composer({ conversation, model, busy, seed, away, onSend, onStop
 
   return (
     <div className="composer">
+      {note}
       <Sender ref={field} className="composer-box" components={PARTS} autoSize={ROWS} value={text} onChange={change} onKeyDown={onKeyDown}
         placeholder={model ? t('chat.placeholderModel', { model }) : t('chat.placeholder')}
         suffix={busy

@@ -8,7 +8,7 @@ export function withState(now: Models, frame: Extract<ServerFrame, { type: 'mode
   const index = now.items.findIndex((item) => item.id === frame.model)
   const item = now.items[index]
   if (!item) return { models: now, settled: true }
-  const next: Model = { ...item, state: frame.state, progress: frame.progress ?? null, error: frame.error ?? (frame.state === 'failed' ? item.error : null) }
+  const next: Model = { ...item, state: frame.state, progress: frame.progress ?? null, error: frame.error ?? (frame.state === 'failed' ? item.error : null), download: frame.download ?? null }
   const moving = frame.state === 'loading' || frame.state === 'queued' || frame.state === 'draining'
   return { models: { ...now, items: now.items.with(index, next) }, settled: !moving && item.state !== frame.state }
 }
