@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from launcher import checks, doctor, listening, models, prepare, release, state, supervisor
 from launcher.arguments import parser
+from launcher.causes import cause
 from launcher.place import ROLES, ROOT, LauncherError, Place, manage, python_for
 from launcher.words import t
 from system.children import apart, become, kill
@@ -258,6 +259,12 @@ def main(words: list[str]) -> int:
         return COMMANDS[args.command or "start"](args)
     except LauncherError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a folder of another's
+        found = cause(str(error))
+        if found is None:
+            raise
+        print("\n".join([str(error), *found.lines()]), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -12,22 +12,24 @@ from pathlib import Path
 
 from launcher import filesystems, mirrors, node, packages, page, probes, state, torch_choice
 from launcher.place import ROOT, Place
-from launcher.prepare import MODEL_NAME
 from launcher.words import language, t
 
-#: Less is named: for the packages and one model, and for a small model in memory (GiB).
-LITTLE_DISK, LITTLE_MEMORY = 8.0, 2.0
+#: Less is named: for the packages and one model, once these are there, and for a small model in memory (GiB).
+LITTLE_DISK, FULL_DISK, LITTLE_MEMORY = 8.0, 1.0, 2.0
 #: Asked for the hub, below its address; ModelScope has no mirror, it is one.
+#: How a Python says that nothing was installed into it.
+NO_PACKAGES = "No module named"
 MODELSCOPE = "/openapi/v1/models?page_number=1&page_size=1"
 
 
 @dataclass(frozen=True)
 class Row:
-    """`remedy`: what to do about it; '' where nothing is wrong."""
+    """`remedy`: what to do about it; '' where nothing is wrong. `must`: without it Hearth does not work."""
 
     name: str
     value: str
     remedy: str = ""
+    must: bool = True
 
 
 def without_password(address: str) -> str:
@@ -48,7 +50,8 @@ def node_row() -> Row:
         return Row("Node.js", f"{'.'.join(map(str, found.version))} ({found.folder})")
     if page.is_built():
         return Row("Node.js", t("none, and none is needed: the page is built"))
-    return Row("Node.js", t("none that will do"), t("start.py fetches one into .venv; nothing to do."))
+    remedy = t("start.py fetches one into .venv; nothing to do.")
+    return Row("Node.js", t("none that will do"), remedy, must=False)
 
 
 def disk(place: Place) -> Row:
@@ -60,7 +63,8 @@ def disk(place: Place) -> Row:
     if wrong:
         return Row(t("Disk"), value, wrong.replace("\n", " "))
     if free < LITTLE_DISK:
-        return Row(t("Disk"), value, t("Little room: make some, or take another folder with --data."))
+        must = free < FULL_DISK or not packages.ready(packages.requirement_names())
+        return Row(t("Disk"), value, t("Little room: make some, or take another folder with --data."), must)
     return Row(t("Disk"), value)
 
 
@@ -106,20 +110,24 @@ def torch(place: Place) -> Row:
         remedy = t("A card is here; this build fits it: python3 start.py --torch {build}", build=choice.build)
         return Row("torch", t("{version}, CPU: {why}", version=version, why=why), remedy)
     if version == "torch":
-        return Row("torch", t("not installed"), t("python3 start.py installs it."))
+        return Row("torch", t("not installed"), t("python3 start.py installs it."), must=False)
     return Row("torch", f"{version}, {choice.why}")
 
 
-def database(place: Place) -> Row:
-    address = os.environ.get("DATABASE_URL", "")
-    shown = without_password(address) or t("SQLite in the data folder")
-    wrong = probes.database(place) if place.python.exists() else []
+def database(place: Place) -> Iterator[Row]:
+    """One row per problem."""
+    shown = without_password(os.environ.get("DATABASE_URL", "")) or t("SQLite in the data folder")
     name = t("Database")
-    return (
-        Row(name, f"{shown}: {wrong[0]}", " ".join(wrong[1:]) or t("See DATABASE_URL in README."))
-        if wrong
-        else Row(name, shown)
-    )
+    found, why = probes.asked(place, "database")
+    if found is None and NO_PACKAGES in why:
+        yield Row(name, t("{what}: not looked at without the packages", what=shown))
+    elif found is None:
+        yield Row(name, f"{shown}: {why}", t("See DATABASE_URL in README."))
+    elif not found:
+        yield Row(name, shown)
+    else:
+        for what, hint, must in found:
+            yield Row(name, f"{shown}: {what}", hint or t("See DATABASE_URL in README."), must)
 
 
 def redis() -> Row:
@@ -138,7 +146,10 @@ def port(place: Place, running: bool) -> Row:
     name = t("Port {port}", port=place.port)
     wrong = "" if running else state.port_problem(place.host, place.port)
     if wrong:
-        return Row(name, wrong, t("start.py takes the next free one, or the one of --port."))
+        asked = place.port != 8000 or bool(os.environ.get("HEARTH_PORT"))
+        if asked:
+            return Row(name, wrong, t("Stop what is there, or choose another with --port."))
+        return Row(name, wrong, t("start.py takes the next free one, or the one of --port."), must=False)
     return Row(name, t("Hearth's own") if running else t("free"))
 
 
@@ -167,7 +178,8 @@ def reach() -> Iterator[Row]:
             f"{name} {f'{took * 1000:.0f} ms' if took is not None else '–'}" for name, took in found
         )
         silent = all(took is None for _, took in found)
-        yield Row(group, value, remedy_of(group) if silent else "")
+        must = group == t("Packages") and not packages.ready(packages.requirement_names())
+        yield Row(group, value, remedy_of(group) if silent else "", must)
 
 
 def remedy_of(group: str) -> str:
@@ -183,20 +195,27 @@ def hearth(place: Place, running: dict[str, object] | None) -> Row:
     if running is None or found is None:
         return Row(t("Hearth"), t("not running"))
     count = len(found.get("models", []))
-    return Row(t("Hearth"), t("{url}, {count} models in memory", url=running["url"], count=count))
+    return Row(t("Hearth"), t("{url}, models in memory: {count}", url=running["url"], count=count))
 
 
 def answer(place: Place) -> Row:
-    folder = place.data / "models" / MODEL_NAME
+    """One short answer of the default model: of the running Hearth, else in a process of its own."""
     name = t("Answer")
-    if not folder.exists():
-        return Row(name, t("the default model is not there yet"), t("python3 start.py prepares it."))
-    speed = probes.speed(place, folder)
+    found, why = probes.asked(place, "answer")
+    if found is None:
+        there = t("the default model is not there yet")
+        if why and NO_PACKAGES not in why:
+            return Row(name, why, t("See the database's line above."))
+        return Row(name, there, t("python3 start.py prepares it."), must=False)
+    model, speed = found["name"], found.get("speed")
+    if speed is None and "folder" in found:
+        speed = probes.speed(place, found["folder"], found["dtype"])
+    elif speed is None and found.get("away"):
+        return Row(name, t("{model} is measured while Hearth runs", model=model))
     if speed is None:
-        return Row(
-            name, t("{model} did not answer", model=MODEL_NAME), t("Look into start.py logs inference.")
-        )
-    return Row(name, t("{model}: {speed:.1f} tokens/s", model=MODEL_NAME, speed=speed))
+        value = t("{model} did not answer", model=model) + (f": {found['why']}" if found.get("why") else "")
+        return Row(name, value, t("Look into start.py logs inference."))
+    return Row(name, t("{model}: {speed:.1f} tokens/s", model=model, speed=speed))
 
 
 def rows(place: Place) -> Iterator[Row]:
@@ -209,7 +228,7 @@ def rows(place: Place) -> Iterator[Row]:
     yield from gpu()
     yield torch(place)
     yield port(place, running is not None)
-    yield database(place)
+    yield from database(place)
     yield redis()
     yield from reach()
     yield hearth(place, running)
@@ -222,14 +241,13 @@ def width(text: str) -> int:
 
 
 def show(place: Place) -> int:
+    """0 where all is well, 1 where something must be mended. A "-" marks what is only worth knowing."""
     wrong = 0
     for row in rows(place):
-        print(
-            f"{'!' if row.remedy else ' '} {row.name}{' ' * max(1, 13 - width(row.name))}{row.value}",
-            flush=True,
-        )
+        mark = " " if not row.remedy else "!" if row.must else "-"
+        print(f"{mark} {row.name}{' ' * max(1, 13 - width(row.name))}{row.value}", flush=True)
         if row.remedy:
-            wrong += 1
+            wrong += row.must
             print(f"{' ' * 15}→ {row.remedy}", flush=True)
-    print(t("{wrong} things to look at.", wrong=wrong) if wrong else t("All is well."))
-    return 0
+    print(t("To be mended: {wrong}", wrong=wrong) if wrong else t("All is well."))
+    return 1 if wrong else 0

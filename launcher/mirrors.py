@@ -79,6 +79,8 @@ class Mirrors:
     def lines(self) -> list[str]:
         found = []
         for source in SOURCES:
+            if source.name == "torch" and "PIP_INDEX_URL" in self.own and source.variable not in self.own:
+                continue  # where the user's own packages are, unless its build is not there
             if source.variable in self.own:
                 address, who = self.own[source.variable], t("yours")
             elif self.variables.get(source.variable, SILENT) != SILENT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -9,10 +10,11 @@ import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from launcher.place import Place
-from launcher.words import t
+from launcher.place import Place, manage
+from launcher.words import language
 
 
 def output(
@@ -107,30 +109,20 @@ def command(stream: socket.socket, *words: str) -> str:
     return stream.recv(512).decode(errors="replace")
 
 
-def database(place: Place) -> list[str]:
-    """[] where Django's checks of the database pass; else the first problem and its hint, if any."""
-    command = [str(place.python), "manage.py", "check", "--database", "default"]
-    code, said = output(command, env=place.environ(), cwd=place.root, within=60)
-    return [] if code == 0 else first_problem(said)
+def asked(place: Place, about: str) -> tuple[Any, str]:
+    """What `manage.py doctor` says of "database" or "answer", in the user's language; or None and why not."""
+    words = ["doctor", about, "--language", "zh-hans" if language() == "zh" else "en"]
+    code, said = output(manage(place, *words), env=place.environ(), cwd=place.root, within=200)
+    last = said.splitlines()[-1] if said else "?"
+    try:
+        return (json.loads(last), "") if code == 0 else (None, last)
+    except ValueError:
+        return None, last
 
 
-def first_problem(said: str) -> list[str]:
-    """Of what `manage.py check` printed; a character set is said in the user's language."""
-    wrong = re.search(r"\((?:hearth|mysql)\.E\w+\) (.+)(?:\n\s*HINT: (.+))?", said)
-    if wrong is None:
-        return [said.splitlines()[-1] if said else "?"]
-    charset = re.search(r"is in (\w+), which cannot hold", wrong[1])
-    what = (
-        t("its character set {charset} cannot hold every character", charset=charset[1])
-        if charset
-        else wrong[1]
-    )
-    return [what, *([wrong[2]] if wrong[2] else [])]
-
-
-def speed(place: Place, folder: Path) -> float | None:
-    """Tokens per second of one short answer of the model in `folder`."""
-    words = ["-m", "inference", "bench", str(folder), "-n", "1", "-p", "16", "-g", "32"]
+def speed(place: Place, folder: str, dtype: str) -> float | None:
+    """Tokens per second of one short answer of the model in `folder`, in a process of its own."""
+    words = ["-m", "inference", "bench", folder, "--dtype", dtype, "-n", "1", "-p", "16", "-g", "32"]
     code, said = output([str(place.python), *words], env=place.environ(), cwd=place.root, within=180)
     found = re.search(r"^\s*1\s+([\d.,]+)\s", said, re.MULTILINE)
     return float(found[1].replace(",", "")) if code == 0 and found else None

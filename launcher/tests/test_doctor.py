@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import socketserver
 import sys
 import threading
@@ -11,22 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher import doctor, filesystems, mirrors, packages, probes, torch_choice
+from launcher import doctor, filesystems, mirrors, packages, probes, state, torch_choice
 from launcher.place import Place
-from launcher.words import speak
 
 HERE = Place(data=Path("/d"), python=Path("/p"))
-
-CHECKED = """SystemCheckError: System check identified some issues:
-
-ERRORS:
-?: (hearth.E001) The database hearth is in latin1, which cannot hold every character (Chinese, emoji).
-\tHINT: ALTER DATABASE `hearth` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-WARNINGS:
-?: (hearth.W003) The server's time-zone tables are empty.
-\tHINT: mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql -u root mysql
-"""
 
 
 class Redis(socketserver.StreamRequestHandler):
@@ -71,23 +60,71 @@ def test_a_redis_that_is_stopped_is_named_with_what_to_do(monkeypatch: pytest.Mo
     assert "systemctl start redis" in row.remedy
 
 
+def says(tmp_path: Path, words: str, code: int = 0) -> Place:
+    """A place whose Python answers every command with `words`."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{words}\nEND\nexit {code}\n")
+    program.chmod(0o755)
+    return Place(data=tmp_path, python=program, root=tmp_path)
+
+
+def test_each_problem_of_the_database_has_a_row_of_its_own(tmp_path: Path) -> None:
+    alter = "ALTER DATABASE `hearth` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;"
+    place = says(tmp_path, json.dumps([["It is in latin1.", alter, True], ["No time zones.", "", False]]))
+    first, second = doctor.database(place)
+    assert first.value.endswith("It is in latin1.") and first.remedy == alter and first.must
+    assert second.value.endswith("No time zones.") and "DATABASE_URL" in second.remedy and not second.must
+    (row,) = doctor.database(says(tmp_path, "[]"))
+    assert row.remedy == ""
+
+
+def test_a_database_that_cannot_be_asked_about_is_told_in_its_own_words(tmp_path: Path) -> None:
+    (row,) = doctor.database(says(tmp_path, "Traceback …\nImproperlyConfigured: no such thing", 1))
+    assert row.value.endswith("ImproperlyConfigured: no such thing") and row.remedy
+
+
+def test_before_the_packages_are_there_nothing_is_wrong_yet(tmp_path: Path) -> None:
+    place = says(tmp_path, "ModuleNotFoundError: No module named 'django'", 1)
+    (row,) = doctor.database(place)
+    assert "without the packages" in row.value and not row.remedy
+    assert "prepares it" in doctor.answer(place).remedy and not doctor.answer(place).must
+
+
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "character set latin1 cannot hold"), ("zh", "字符集 latin1")]
+    ("found", "value", "remedy"),
+    [
+        ({"name": "qwen", "speed": 12.34}, "qwen: 12.3 tokens/s", ""),
+        ({"name": "qwen", "why": "out of memory", "away": False}, "did not answer: out of memory", "logs"),
+        ({"name": "far", "why": "no service", "away": True}, "while Hearth runs", ""),
+        (None, "not there yet", "start.py prepares"),
+    ],
 )
-def test_a_database_in_latin1_is_named_with_the_line_to_type(language: str, words: str) -> None:
-    speak(language)
-    try:
-        what, hint = probes.first_problem(CHECKED)
-    finally:
-        speak("en")
-    assert words in what
-    assert hint == "ALTER DATABASE `hearth` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;"
+def test_the_speed_is_that_of_the_default_model(
+    found: object, value: str, remedy: str, tmp_path: Path
+) -> None:
+    row = doctor.answer(says(tmp_path, json.dumps(found)))
+    assert value in row.value and (remedy in row.remedy if remedy else not row.remedy)
 
 
-def test_a_database_that_does_not_answer_is_told_in_its_own_words() -> None:
-    assert probes.first_problem('Traceback …\nOperationalError: (2002, "refused")') == [
-        'OperationalError: (2002, "refused")'
-    ]
+def test_without_a_running_hearth_the_default_models_folder_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"name": "q", "why": "-", "away": True, "folder": "/models/q", "dtype": "int8"}
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(probes, "speed", lambda place, *words: asked.append(words) or 3.0)
+    assert "3.0 tokens/s" in doctor.answer(says(tmp_path, json.dumps(found))).value
+    assert asked == [("/models/q", "int8")]
+
+
+@pytest.mark.parametrize(
+    ("row", "code"), [(("a", "b"), 0), (("a", "b", "c"), 1), (("a", "b", "c", False), 0)]
+)
+def test_the_exit_status_says_whether_something_must_be_mended(
+    row: tuple[str, str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "rows", lambda place: iter([doctor.Row(*row)]))
+    assert doctor.show(HERE) == code
+    assert ("All is well." in capsys.readouterr().out) == (code == 0)
 
 
 def test_a_full_disk_and_a_remote_one_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,13 +173,18 @@ def test_where_nothing_answers_hubs_and_packages_are_named(monkeypatch: pytest.M
 
 
 def test_the_speed_is_read_from_the_bench(tmp_path: Path) -> None:
-    program = tmp_path / "python"
-    program.write_text("#!/bin/sh\necho 'at once  tokens/s'\necho '      1      44.5       0.1'\n")
-    program.chmod(0o755)
-    place = Place(data=tmp_path, python=program, root=tmp_path)
-    assert probes.speed(place, tmp_path) == 44.5
-    program.write_text("#!/bin/sh\necho broken; exit 1\n")
-    assert probes.speed(place, tmp_path) is None
+    place = says(tmp_path, "at once  tokens/s\n      1      44.5       0.1")
+    assert probes.speed(place, "folder", "auto") == 44.5
+    assert probes.speed(says(tmp_path, "broken", 1), "folder", "auto") is None
+
+
+def test_a_taken_port_must_be_mended_only_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEARTH_PORT", raising=False)
+    monkeypatch.setattr(state, "port_problem", lambda host, port: "taken by somebody")
+    usual, asked = doctor.port(HERE, False), doctor.port(dataclasses.replace(HERE, port=8080), False)
+    assert "next free" in usual.remedy and not usual.must
+    assert "another with --port" in asked.remedy and asked.must
+    assert doctor.port(HERE, True).remedy == ""
 
 
 def test_columns_stand_below_each_other_in_chinese_too() -> None:

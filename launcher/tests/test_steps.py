@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from launcher import causes, steps
+from launcher import causes, cli, steps
 from launcher.place import LauncherError, Place
 from launcher.words import speak
 
@@ -125,3 +127,27 @@ def test_every_cause_has_its_words_in_both_languages() -> None:
                 assert what and what.isascii() == (language == "en"), kind
     finally:
         speak("en")
+
+
+@pytest.mark.parametrize(
+    ("error", "word"), [(errno.ENOSPC, "The disk is full"), (errno.EACCES, "may not be")]
+)
+def test_a_start_on_a_full_disk_says_so_in_one_line_and_what_to_do(
+    error: int, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(args: object) -> int:
+        raise OSError(error, os.strerror(error), "/data/run/state.part")
+
+    monkeypatch.setitem(cli.COMMANDS, "start", full)
+    assert cli.main([]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3 and word in said[1] and "--data" in said[2]
+
+
+def test_an_error_that_has_no_remedy_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strange(args: object) -> int:
+        raise OSError(errno.EDOM, "strange")
+
+    monkeypatch.setitem(cli.COMMANDS, "start", strange)
+    with pytest.raises(OSError, match="strange"):
+        cli.main([])

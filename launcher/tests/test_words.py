@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
+import inspect
 import re
 
 import pytest
 
-from launcher import words
-from launcher.chinese import SENTENCES
+from launcher import arguments, words
+from launcher.chinese import ARGPARSE, SENTENCES
 from launcher.place import ROOT
 
 
@@ -58,3 +60,24 @@ def test_a_sentence_in_both(monkeypatch: pytest.MonkeyPatch) -> None:
     words.speak("zh")
     chinese = words.t("Hearth needs Python 3.11 or later; this is {mine}.", mine="3.8")
     assert english.startswith("Hearth") and chinese.startswith("炉边") and "3.8" in chinese
+
+
+def test_the_help_is_in_the_users_language(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(argparse, "_", argparse._)  # type: ignore[attr-defined]
+    monkeypatch.setattr(words, "_language", ["zh"])
+    arguments.parser().print_help()
+    said = capsys.readouterr().out
+    assert "用法：" in said and "数据文件夹" in said and "显示本帮助并退出" in said
+    with pytest.raises(SystemExit):
+        arguments.parser().parse_args(["--mirror", "moon"])
+    assert "没有 'moon' 这个选择" in capsys.readouterr().err
+    words.speak("en")
+    arguments.parser().print_help()
+    assert capsys.readouterr().out.isascii()
+
+
+def test_argparse_still_asks_for_its_words_as_they_are_known() -> None:
+    source = inspect.getsource(argparse)
+    assert [word for word in ARGPARSE if word.replace("\n", "\\n") not in source] == []
