@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -101,7 +102,7 @@ def _used(pid: int) -> int:
 async def _start(socket: Socket, content: str, **params: Any) -> dict[str, Any]:
     params = {"temperature": 0, **params}
     await socket.send(
-        "turn.start", client_id="c1", conversation=None, content=content, model="Peer", params=params
+        "turn.start", client_id=uuid4().hex, conversation=None, content=content, model="Peer", params=params
     )
     return await socket.until("turn.accepted", 30)
 
@@ -184,7 +185,7 @@ def test_without_a_llama_server_the_file_is_dequantised(tmp_path: Path) -> None:
         source = {"kind": "gguf", "path": str(PEERS / "llama" / "model-Q8_0.gguf")}
         body = {"name": "Peer", "source": source, "settings": {"context_length": 1024}}
         made = house.call("POST", "/api/models/", admin, status=201, json=body)
-        assert (made["engine"], made["family"], made["context_length"]) == ("transformers", "llama", 8192)
+        assert (made["engine"], made["family"], made["context_length"]) == ("transformers", "llama", 1024)
         began = time.monotonic()
         house.call("POST", f"/api/models/{made['id']}/load/", admin, status=202)
         served = Served(house, admin, made["id"], "transformers")
