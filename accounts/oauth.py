@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import APIException
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.exceptions import APIException, MethodNotAllowed
+from rest_framework.parsers import FormParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +17,7 @@ from rest_framework.views import APIView
 
 from accounts import serializers, sign_in
 from accounts.tokens import Tokens
+from config.bodies import JSONParser
 from config.errors import AppError
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -44,6 +46,12 @@ class OAuthView(APIView):
             return _refused(exc)
         if isinstance(exc, APIException) and exc.status_code in (400, 415):
             return _error("invalid_request", "The body must be form-encoded or JSON.", 400)
+        if isinstance(exc, SuspiciousOperation):  # too large, or too many fields
+            return _error("invalid_request", "The body is too large.", 413)
+        if isinstance(exc, MethodNotAllowed):
+            response = _error("invalid_request", "Send a POST.", 405)
+            response["Allow"] = ", ".join(self.allowed_methods)
+            return response
         return super().handle_exception(exc)
 
 

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import ValidationError as InvalidValue
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, serializers
@@ -98,6 +99,12 @@ class CursorPage(CursorPagination):
     max_page_size = 200
     ordering = "-created"
 
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except InvalidValue:  # a cursor that somebody made up, which names no time
+            raise exceptions.NotFound(self.invalid_cursor_message) from None
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
 
@@ -114,10 +121,6 @@ class CursorPage(CursorPagination):
 
 def validated(serializer: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
     """The checked body of `request`. Raises ValidationError, or ParseError where it is no JSON."""
-    try:
-        data = request.data
-    except RecursionError:  # 100 kB of "[" are enough
-        raise exceptions.ParseError(_("The body is nested too deeply.")) from None
-    checked = serializer(data=data, context={"request": request})
+    checked = serializer(data=request.data, context={"request": request})
     checked.is_valid(raise_exception=True)
     return dict(checked.validated_data)

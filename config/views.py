@@ -36,6 +36,10 @@ def page(request: HttpRequest, path: str = "") -> HttpResponse:
 
 
 def _answer(request: HttpRequest, error: AppError) -> HttpResponse:
+    if request.path.startswith("/v1/"):  # clients of OpenAI's API read no other shape
+        kind = "invalid_request_error" if error.status < 500 else "server_error"
+        body = {"message": error.message, "type": kind, "param": None, "code": error.code}
+        return JsonResponse({"error": body}, status=error.status)
     if request.path.startswith(_MACHINES):
         return JsonResponse(error.as_dict(), status=error.status)
     return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")

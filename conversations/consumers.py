@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
@@ -25,6 +26,7 @@ from conversations.selectors import turn_get
 from conversations.services import Ask, Begun
 from models_registry.downloads.watch import watch as downloads
 from models_registry.live import board
+from models_registry.selectors import model_visible
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,16 +40,21 @@ UNAUTHORIZED = 4401
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    async def connect(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._hints: dict[str, str] = {}
+        # By what they are about: the frame, and the model whose users alone may have it.
+        self._hints: dict[str, tuple[str, str]] = {}
+        self._may_see: dict[str, tuple[str, bool]] = {}
         self._hinted = asyncio.Event()
         self._told: dict[str, Any] = {}
         self._sending = 0
         self._moved = time.monotonic()
         self._leave: list[Any] = []
         self._busy = asyncio.Semaphore(MOST_FRAMES_AT_ONCE)
+
+    async def connect(self) -> None:
         if not origin_allowed(self.scope):
             await self.close()  # before the accept: the upgrade itself is refused with 403
             return
@@ -189,11 +196,11 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         }
         if state.get("download") is not None:
             frame["download"] = state["download"]
-        self._hint(f"model {state['model']}", frame)
+        self._hint(f"model {state['model']}", frame, state["model"])
 
-    def _hint(self, about: str, frame: dict[str, Any]) -> None:
+    def _hint(self, about: str, frame: dict[str, Any], model_id: str = "") -> None:
         """Only the newest hint about one thing waits, so a slow reader costs no memory."""
-        self._hints[about] = frames.dump(frame)
+        self._hints[about] = frames.dump(frame), model_id
         self._hinted.set()
 
     async def _send_hints(self) -> None:
@@ -201,8 +208,21 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._hinted.wait()
             self._hinted.clear()
             waiting, self._hints = self._hints, {}
-            for frame in waiting.values():
-                await self._send(frame)
+            for frame, model_id in waiting.values():
+                if not model_id or await self._sees(model_id):
+                    await self._send(frame)
+
+    async def _sees(self, model_id: str) -> bool:
+        """Asked of the database at each new state only: a load tells its progress many times a second."""
+        state = self._told[model_id][0]
+        known = self._may_see.get(model_id)
+        if known is None or known[0] != state:
+            try:
+                known = state, await in_db(model_visible, model_id, self.user_id)
+            except DatabaseError:  # away for a moment; hints may be lost
+                return False
+            self._may_see[model_id] = known
+        return known[1]
 
     async def _beat(self) -> None:
         due = time.monotonic() + HEARTBEAT_EVERY

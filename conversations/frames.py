@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from django.utils.translation import gettext as _
 
+from config.bodies import json_read
 from config.errors import AppError
 from conversations.log_tail import Logged
 
@@ -69,9 +70,9 @@ def parse(text: str | None) -> Frame:
             {"limit": LONGEST_FRAME, "length": len(text)},
         )
     try:
-        frame = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise AppError("invalid_frame", _("The frame is no JSON.")) from None
+        frame = json_read(text)
+    except ValueError as error:
+        raise AppError("invalid_frame", str(error)) from None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise AppError("invalid_frame", _("A frame is a JSON object with a type."))
     fields = CLIENT_FRAMES.get(frame["type"])

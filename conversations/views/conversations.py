@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.api import CursorPage, validated
+from config.errors import AppError
 from conversations import selectors, services
 from conversations.job import begin
 from conversations.notices import announce, notify
@@ -52,10 +54,13 @@ class ConversationsView(APIView):
     def get(self, request: Request) -> Response:
         query = request.query_params
         archived = query.get("archived")
+        if archived not in (None, "true", "false", "1", "0"):
+            complaint = {"archived": [_("This is true or false.")]}
+            raise AppError("invalid", _("Some fields are not right."), {"fields": complaint})
         found = selectors.conversation_list(
             str(request.user.pk),
-            search=query.get("search", "")[:200],
-            archived=None if archived is None else archived.lower() in ("1", "true"),
+            search=query.get("search", "").replace("\x00", "")[:200],
+            archived=None if archived is None else archived in ("1", "true"),
             folder=query.get("folder"),
         )
         pages = ConversationPages()

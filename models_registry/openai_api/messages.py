@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from django.utils.translation import gettext as _
 
+from config.bodies import json_read
 from inference.protocol import Messages
 from models_registry.openai_api.errors import refused
 
@@ -74,8 +74,8 @@ def _call(call: Any, at: str) -> dict[str, Any]:
         raise refused(at, _("A call has an id and a function."))
     name, text = function.get("name"), function.get("arguments", "{}")
     try:
-        arguments = orjson.loads(text or "{}") if isinstance(text, str) else None
-    except orjson.JSONDecodeError:
+        arguments = json_read(text or "{}") if isinstance(text, str) else None
+    except ValueError:
         arguments = None
     if not isinstance(name, str) or not isinstance(arguments, dict):
         raise refused(

@@ -73,7 +73,10 @@ def _form(tools: Tools) -> dict[str, Any]:
         function = tool["function"]
         parameters = dict(function.get("parameters") or {"type": "object"})
         for key in ("$defs", "definitions"):
-            for name, schema in (parameters.pop(key, None) or {}).items():
+            shapes = parameters.pop(key, None) or {}
+            if not isinstance(shapes, dict):
+                raise refused("tools", _("Parameters are a JSON schema."))
+            for name, schema in shapes.items():
                 if shared.setdefault(key, {}).setdefault(name, schema) != schema:
                     raise refused("tools", _("Two functions define %(name)s differently.") % {"name": name})
         calls.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -14,6 +13,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.selectors import credential_resolve
+from config.bodies import json_read
 from config.db import in_db
 from config.errors import AppError
 from inference.errors import InferenceError
@@ -108,11 +108,11 @@ def _spec(asked: ChatRequest, user_id: str) -> tuple[str, ModelSpec]:
 
 def _json(request: HttpRequest) -> Any:
     try:
-        return orjson.loads(request.body)
+        return json_read(request.body)
     except RequestDataTooBig:
         raise ApiError(413, _("The request is too large."), code="too_large") from None
-    except orjson.JSONDecodeError:
-        raise ApiError(400, _("The body is no JSON."), code="invalid_json") from None
+    except ValueError as error:
+        raise ApiError(400, str(error), code="invalid_json") from None
 
 
 def _model_body(model: Model) -> dict[str, Any]:

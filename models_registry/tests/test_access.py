@@ -11,7 +11,7 @@ from accounts.models import User
 from config.errors import AppError
 from models_registry import services
 from models_registry.models import Download, Job, Model
-from models_registry.selectors import model_resolve
+from models_registry.selectors import model_resolve, model_visible
 
 URL = "/api/models/"
 
@@ -48,10 +48,23 @@ def test_a_model_is_listed_and_found_for_those_for_whom_it_is(
     assert (given["for_everyone"], given["users"]) == (False, ["anna"])
     assert _names(user_api) == ["Echo", "Other"]
     assert model_resolve("Other", anna.pk) == other
+
     shown = user_api.get(f"{URL}{other.pk}/").json()
     assert "users" not in shown and "log" not in shown
     _change(admin_api, other, users=[])
     assert _names(user_api) == ["Echo"]
+
+
+def test_a_model_is_visible_to_those_whose_list_has_it(
+    other: Model, echo: Model, anna: User, admin_api: APIClient
+) -> None:
+    admin = User.objects.get(is_superuser=True)
+    services.model_update(echo, enabled=False)
+    assert [model_visible(m.pk, anna.pk) for m in (echo, other)] == [False, False]
+    assert [model_visible(m.pk, admin.pk) for m in (echo, other)] == [True, True]
+    assert not model_visible("nobody", admin.pk) and not model_visible(other.pk, "nobody")
+    _change(admin_api, other, users=["anna"])
+    assert model_visible(other.pk, anna.pk)
 
 
 def test_a_user_whom_nobody_knows_is_refused(other: Model, admin_api: APIClient) -> None:
