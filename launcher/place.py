@@ -164,7 +164,7 @@ def without_proxy(told: str) -> str:
 
 
 def venv_python() -> Path:
-    return ways.programs(ROOT / ".venv") / "python"
+    return ways.python_of(ROOT / ".venv")
 
 
 def python_for(here: bool) -> Path:

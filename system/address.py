@@ -10,6 +10,7 @@ send until the next start goes there. Who starts servers therefore calls `clear`
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -74,7 +75,9 @@ def clear(address: str) -> None:
     """Take away what a server left: its socket or its FILE."""
     kind, _, rest = address.partition(":")
     if kind in ("unix", "loopback"):
-        Path(rest).unlink(missing_ok=True)
+        # Windows keeps a file that somebody reads at this moment; the next server replaces it.
+        with contextlib.suppress(PermissionError):
+            Path(rest).unlink(missing_ok=True)
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -105,6 +105,6 @@ def is_ours(path: Path) -> bool:
     return path.stat().st_uid == os.getuid()
 
 
-def programs(environment: Path) -> Path:
-    """The folder of the programs in a virtual environment."""
-    return environment / ("Scripts" if sys.platform == "win32" else "bin")
+def python_of(environment: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")

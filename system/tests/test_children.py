@@ -75,7 +75,7 @@ def test_a_deaf_child_is_ended_with_all_that_it_started(module: Path) -> None:
     children.ask_to_end(process)
     assert line(process) == ["asked"]
     children.kill_group(process.pid)
-    assert process.wait(WAIT) == -signal.SIGKILL
+    assert process.wait(WAIT) == -9
 
 
 @pytest.mark.usefixtures("windows")
