@@ -249,9 +249,8 @@ class Hour:
                     yield kind, json.loads(value)
 
     def post(self, path: str, body: dict[str, Any], token: str) -> Any:
-        headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {token}"} if token else {}
-        )
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        headers = headers if token else {"Content-Type": "application/json"}
         url = f"http://127.0.0.1:{self.port}/api/{path}"
         return DIRECT.open(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=300)
 
@@ -270,27 +269,23 @@ class Hour:
                 by_name.setdefault(one.name, []).append(one)
         for name, all_of in by_name.items():
             if len(all_of) > 1:
-                parts = ", ".join(
-                    f"{one.start / 1e6:.1f} to {(one.start + one.sent) / 1e6:.1f}" for one in all_of
-                )
+                spans = [(one.start / 1e6, (one.start + one.sent) / 1e6) for one in all_of]
+                parts = ", ".join(f"{start:.1f} to {end:.1f}" for start, end in spans)
                 print(f"  {name} ({all_of[0].size / 1e6:.1f} MB): {parts}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default=sys._base_executable, help="which starts start.py")
-    parser.add_argument(
-        "--store", type=Path, default=ROOT / ".cache" / "mirror", help="what the mirror keeps"
-    )
+    store = ROOT / ".cache" / "mirror"
+    parser.add_argument("--store", type=Path, default=store, help="what the mirror keeps")
     parser.add_argument("--keep", action="store_true", help="leave the folder")
     given = parser.parse_args()
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="hearth-hour-"))
     try:
         Hour(folder, given.store, given.python).run()
-        print(
-            f"\na chat behind a wall, after two kills and five cuts: {time.monotonic() - began:.0f} s in all"
-        )
+        print(f"\na chat behind a wall, after two kills and five cuts: {time.monotonic() - began:.0f} s")
     finally:
         for entry in Path("/proc").glob("[0-9]*"):  # what a failure left running
             with contextlib.suppress(OSError, ValueError):
