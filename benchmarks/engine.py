@@ -36,6 +36,9 @@ from engine_client import Prompts, ask, client, figures, median_of, together
 from engine_servers import PEERS, Hearth, Server, make
 
 PROMPT, NEW = 200, 128
+#: After its last step a server's threads may go on waiting in a loop: vLLM's take a second of both cores, which
+#: the next server would pay for (seconds).
+PAUSE = 3.0
 
 
 async def throughput(args: argparse.Namespace, prompts: Prompts) -> dict[str, Any]:
@@ -77,6 +80,8 @@ async def _run(
     http: aiohttp.ClientSession, server: Server, servers: list[Server], chats: list[Any]
 ) -> dict[str, float]:
     others = [other for other in servers if other is not server]
+    if others:
+        await asyncio.sleep(PAUSE)
     before = sum(other.cpu_seconds() for other in others)
     run = figures(await together(http, server, chats, NEW))
     # Idle servers share the cores: what they took is part of the figure.

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from transformers.utils import logging as library_log
 
 from inference import model_folder
 from inference.bounded import Refused, read_header, read_json
+from inference.engines import fit
 from inference.engines.device import (
     Place,
     choose_device,
@@ -30,6 +31,7 @@ from inference.engines.device import (
     use_threads,
     wanted_device,
 )
+from inference.engines.packed import stored
 from inference.engines.tokens import is_panic
 from inference.errors import InferenceError
 from inference.protocol import ModelSpec
@@ -76,13 +78,18 @@ def load(spec: ModelSpec, report: Report) -> Checkpoint:
         _own_kernels(config)
         method = _quantization(config)
         wanted, where = str(settings.get("dtype") or "auto"), str(settings.get("device") or "")
-        place = choose_device(where, _need(tensors, method, wanted, wanted_device(where)))
+        _, need = fit.weights_bytes(fit.Facts.of(spec.source), settings, wanted_device(where).type)
+        place = choose_device(where, need)
         dtype = choose_dtype(wanted, place.device)
         with ThreadPoolExecutor(1) as aside:
             # Half of the time is the tokenizer's JSON, the other half waits for memory and disk.
             reading = aside.submit(transformers.AutoTokenizer.from_pretrained, folder, **_LOCAL)
-            with _progress(tensors, report):
+            plain = place.device == "cpu" and not method and dtype in ("float32", "int8")
+            kept = stored.kept({name: tensor.dtype for name, tensor in tensors.items()}) if plain else {}
+            with _progress(tensors, report), stored.loading(kept) if plain else nullcontext():
                 model = _model(folder, config, place, dtype, method)
+            if plain:
+                stored.hold(model)
             tokenizer: Any = reading.result()
         limit = _context_length(config, tokenizer, settings.get("context_length"))
     except InferenceError:
@@ -133,17 +140,39 @@ def _model(folder: Path, config: Any, place: Place, dtype: str, method: str) -> 
     return model.eval()
 
 
-def _tensors(folder: Path) -> dict[str, tuple[int, int]]:
-    """Name of each stored tensor to (numbers, bytes), from the headers of the safetensors files."""
+@dataclass(frozen=True)
+class _Stored:
+    """Where a tensor lies; `begin` and `size` in bytes, `dtype` is "BF16", "F32" ..."""
+
+    file: Path
+    begin: int
+    size: int
+    dtype: str
+
+    def read(self) -> None:
+        """Into the system's memory: what is only mapped would be read later, when nobody counts."""
+        room = memoryview(bytearray(1 << 20))
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.begin)
+            left = self.size
+            while left > 0 and (count := file.readinto(room[:left])):
+                left -= count
+
+
+def _tensors(folder: Path) -> dict[str, _Stored]:
+    """Each stored tensor by its name, from the headers of the safetensors files."""
     index = folder / "model.safetensors.index.json"
     names = set(read_json(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
     if not all((folder / name).is_file() for name in names):
         raise InferenceError("load_failed", f"{folder} has no safetensors weights, or not all of them.")
-    tensors: dict[str, tuple[int, int]] = {}
+    tensors: dict[str, _Stored] = {}
     for name in sorted(names):
         _read_ahead(folder / name)
         found = read_header(folder / name)
-        tensors |= {key: (tensor.numbers, tensor.end - tensor.begin) for key, tensor in found.items()}
+        start = (folder / name).stat().st_size - max((tensor.end for tensor in found.values()), default=0)
+        for key, tensor in found.items():
+            size = tensor.end - tensor.begin
+            tensors[key] = _Stored(folder / name, start + tensor.begin, size, tensor.dtype)
     return tensors
 
 
@@ -163,14 +192,6 @@ def _own_kernels(config: Any) -> None:
             _own_kernels(inner)
 
 
-def _need(tensors: dict[str, tuple[int, int]], method: str, dtype: str, device: torch.device) -> int:
-    """Bytes of the weights in memory: as stored when they are quantised, else by the dtype they will have."""
-    if method:
-        return sum(size for _, size in tensors.values())
-    short = dtype in ("bfloat16", "float16") or (dtype == "auto" and device.type == "cuda")
-    return sum(count for count, _ in tensors.values()) * (2 if short else 4)
-
-
 def _quantization(config: Any) -> str:
     found = getattr(config, "quantization_config", None)
     if found is None:
@@ -180,9 +201,9 @@ def _quantization(config: Any) -> str:
 
 
 @contextmanager
-def _progress(tensors: dict[str, tuple[int, int]], report: Report) -> Iterator[None]:
+def _progress(tensors: dict[str, _Stored], report: Report) -> Iterator[None]:
     """Listens to the library's own progress bar, which is there once per process: one load at a time."""
-    total = sum(size for _, size in tensors.values()) or 1
+    total = sum(tensor.size for tensor in tensors.values()) or 1
 
     def bar(factory: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if options.get("desc") != "Loading weights" or not args:
@@ -193,8 +214,10 @@ def _progress(tensors: dict[str, tuple[int, int]], report: Report) -> Iterator[N
         read = 0.0
         usual = total / max(1, len(tensors))
         for name, item in items:
+            if name in tensors:
+                tensors[name].read()
             yield name, item
-            read += tensors[name][1] if name in tensors else usual
+            read += tensors[name].size if name in tensors else usual
             report(0.99 * min(1.0, read / total))
 
     before = library_log.set_tqdm_hook(bar)

@@ -18,7 +18,7 @@ from inference.engines.checkpoint import Checkpoint
 from inference.engines.device import is_out_of_memory
 from inference.engines.generate import GenerateEngine, must_generate
 from inference.engines.model_thread import ModelThread
-from inference.engines.packed import linears, support, weights
+from inference.engines.packed import support, weights
 from inference.engines.packed.engine import PackedEngine
 from inference.errors import InferenceError, unloaded
 from inference.protocol import Event, GenerateRequest, ModelSpec
@@ -91,8 +91,7 @@ class TransformersEngine:
         self, loaded: Checkpoint, settings: dict[str, Any]
     ) -> tuple[PackedEngine | GenerateEngine, str]:
         """The engine, and why the model is not packed ("" when it is)."""
-        # Without a product for it (no kernels, no FBGEMM) int8 is float32.
-        self._dtype = "float32" if loaded.dtype == "int8" and not linears.int8_works() else loaded.dtype
+        self._dtype = loaded.dtype
         reason = must_generate(loaded) or ("The settings say so." if settings.get("packed") is False else "")
         # Before the weights are rounded: rounding is chaotic, and would hide what the examination looks for.
         verdict = support.Verdict(reason) if reason else support.examine(loaded.model, loaded.device)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from inference.engines import fit
+from inference.engines.packed import sizes
 from inference.errors import InferenceError
 
 LLAMA = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
@@ -25,13 +26,22 @@ MLA = {
     "v_head_dim": 6,
 }
 TENSORS: dict[str, Any] = {
-    "model.embed_tokens.weight": {"dtype": "BF16", "shape": [100, 8]},
-    "model.layers.0.mlp.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]},
-    "model.norm.weight": {"dtype": "BF16", "shape": [8]},
+    "model.embed_tokens.weight": {"dtype": "BF16", "shape": [128, 64]},
+    "model.layers.0.mlp.up_proj.weight": {"dtype": "BF16", "shape": [64, 64]},
+    "model.norm.weight": {"dtype": "BF16", "shape": [64]},
 }
+#: Numbers of these, in shapes that no layout fills up.
+TABLE, UP, NORM = 128 * 64, 64 * 64, 64
+ALL = TABLE + UP + NORM
+#: A scale for each output.
+TABLE_SCALES, UP_SCALES = 4 * 128, 4 * 64
 
-#: up_proj in int8: a byte a number, one place of eight twice, and 20 bytes a row.
-INT8 = 256 + 32 + 20 * 32
+
+@pytest.fixture(autouse=True)
+def plain_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without instructions of its own for bfloat16, where no kernels were built."""
+    monkeypatch.setenv("HEARTH_KERNELS", "0")
+    monkeypatch.setattr(sizes, "processor", frozenset)
 
 
 def make(folder: Path, config: dict[str, Any], tensors: dict[str, Any] = TENSORS) -> Path:
@@ -67,25 +77,17 @@ def test_bytes_of_a_token(config: dict[str, Any], expected: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "device", "tied", "expected"),
     [
-        ({}, "cpu", True, 800 * 2 + (800 + 256 + 8) * 4),
-        ({"dtype": "bfloat16"}, "cpu", False, (800 + 256 + 8) * 2),
-        ({}, "cuda:0", True, (800 + 256 + 8) * 2),
-        ({"dtype": "bfloat16"}, "cpu", True, (800 + 256 + 8) * 2),
-        ({"dtype": "float16"}, "cpu", True, (800 + 256 + 8) * 2),
-        ({"dtype": "int8"}, "cpu", False, 800 * 2 + INT8 + 8 * 4),
-        ({"dtype": "int8"}, "cpu", True, 800 * 2 + (800 + 100 + 20 * 100) + INT8 + 8 * 4),
-        ({"dtype": "int8"}, "cuda:0", False, (800 + 256 + 8) * 4),
+        ({}, "cpu", True, TABLE * 2 + ALL * 4),
+        ({"dtype": "bfloat16"}, "cpu", False, ALL * 2),
+        ({}, "cuda:0", True, ALL * 2),
+        ({"dtype": "bfloat16"}, "cpu", True, ALL * 2),
+        ({"dtype": "float16"}, "cpu", True, ALL * 2),
+        ({"dtype": "int8"}, "cpu", False, TABLE * 2 + UP + UP_SCALES + NORM * 4),
+        ({"dtype": "int8"}, "cpu", True, TABLE * 3 + TABLE_SCALES + UP + UP_SCALES + NORM * 4),
+        ({"dtype": "int8"}, "cuda:0", False, ALL * 4),
     ],
 )
-def test_bytes_of_the_weights(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    settings: Any,
-    device: str,
-    tied: bool,
-    expected: int,
-) -> None:
-    monkeypatch.setenv("HEARTH_KERNELS", "0")
+def test_bytes_of_the_weights(tmp_path: Path, settings: Any, device: str, tied: bool, expected: int) -> None:
     folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": tied})
     assert fit.read(folder, settings, device).weights == expected
 
@@ -98,13 +100,18 @@ def test_our_kernels_keep_bfloat16_numbers_in_two_bytes(
     folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": False})
     before = fit.read(folder, {}).weights
     (tmp_path / "kernels-0.so").touch()
-    assert before - fit.read(folder, {}).weights == 256 * 2
+    assert before - fit.read(folder, {}).weights == UP * 2
 
 
-def test_experts_stay_as_they_are_loaded_and_a_layer_for_guessing_ahead_is_not_made(
+def test_where_the_processor_multiplies_bfloat16_the_output_layer_is_laid_out_beside_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HEARTH_KERNELS", "0")
+    monkeypatch.setattr(sizes, "processor", lambda: frozenset({"avx512_bf16"}))
+    folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": True})
+    assert fit.read(folder, {"dtype": "bfloat16"}).weights == (TABLE + ALL) * 2
+
+
+def test_experts_stay_as_they_are_loaded_and_a_layer_for_guessing_ahead_is_not_made(tmp_path: Path) -> None:
     tensors = {
         "model.layers.0.mlp.experts.3.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]},
         "model.layers.2.mlp.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]},
@@ -113,17 +120,27 @@ def test_experts_stay_as_they_are_loaded_and_a_layer_for_guessing_ahead_is_not_m
     assert fit.read(folder, {"dtype": "int8"}).weights == 256 * 4
 
 
-def test_the_peak_of_an_int8_load_is_its_float32_weights(tmp_path: Path) -> None:
-    plan = fit.read(make(tmp_path, {**LLAMA, "tie_word_embeddings": False}), {"dtype": "int8"})
-    assert plan.peak == (800 + 256 + 8) * 4
-    assert plan.need(0) == plan.peak + plan.overhead > plan.total(0)
+def test_a_load_from_bfloat16_takes_no_more_on_the_way_than_after_it(tmp_path: Path) -> None:
+    for dtype in ("float32", "int8", "bfloat16"):
+        plan = fit.read(make(tmp_path, {**LLAMA, "tie_word_embeddings": False}), {"dtype": dtype})
+        assert plan.peak == plan.weights and plan.need(0) == plan.total(0)
 
 
-def test_the_linears_are_those_that_the_engine_replaces() -> None:
-    from inference.engines.fit import weights as ours
-    from inference.engines.packed import weights
+def test_a_load_from_float32_into_bfloat16_has_all_weights_and_one_of_them_twice(tmp_path: Path) -> None:
+    stored = {name: {**tensor, "dtype": "F32"} for name, tensor in TENSORS.items()}
+    folder = make(tmp_path, {**LLAMA, "tie_word_embeddings": False}, stored)
+    assert fit.read(folder, {"dtype": "bfloat16"}).peak == (ALL + UP) * 2
+    plan = fit.read(folder, {"dtype": "int8"})  # stays in the file, as it is
+    assert plan.peak == plan.weights
 
-    assert ours.LINEARS == weights._LINEARS
+
+def test_the_experts_of_one_layer_are_there_twice_more_before_they_are_one_tensor(tmp_path: Path) -> None:
+    tensors = {
+        f"model.layers.{layer}.mlp.experts.{expert}.up_proj.weight": {"dtype": "BF16", "shape": [32, 8]}
+        for layer in range(2) for expert in range(4)
+    }  # fmt: skip
+    plan = fit.read(make(tmp_path, LLAMA, tensors), {})
+    assert plan.weights == 8 * 256 * 4 and plan.peak == plan.weights + 2 * 4 * 256 * 4
 
 
 GIVEN = {
@@ -140,7 +157,7 @@ def test_facts_of_files_that_are_not_here_say_the_same_as_the_files(tmp_path: Pa
 def test_other_engines_hold_weights_as_they_are_stored_and_the_latent_of_mla() -> None:
     facts = fit.Facts.given({**GIVEN, "config": MLA})
     vllm = fit.foresee(facts, {}, "cpu", "vllm")
-    assert (vllm.weights, vllm.kv_per_token) == ((800 + 256 + 8) * 2, 3 * (16 + 4) * 2)
+    assert (vllm.weights, vllm.kv_per_token) == (ALL * 2, 3 * (16 + 4) * 2)
 
 
 def test_what_quantised_tensors_of_a_gguf_file_take() -> None:

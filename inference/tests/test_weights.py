@@ -13,26 +13,18 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inference.engines import kept
-from inference.engines.packed import elementwise, linears, native, weights
+from inference.engines.packed import elementwise, linears, native, stored, weights
 from inference.tests import tiny_models
 
 
-@pytest.fixture(params=["kernels", "kernels and rounded rows", "torch alone"])
+@pytest.fixture(params=["kernels", "torch alone"])
 def way(request, monkeypatch):
-    """The three ways of a product: our kernels; theirs round FBGEMM's (a processor that multiplies int8
-    fast); and no kernels at all."""
+    """The two ways of a product: by our kernels, and without."""
     assert native.open_kernels(kept.folder())
     if request.param == "torch alone":
         monkeypatch.setattr(native, "ready", False)
         monkeypatch.setattr(native, "open_kernels", lambda cache: False)
-    monkeypatch.setattr(linears, "_multiplies_int8", lambda: request.param != "kernels")
     return request.param
-
-
-@pytest.fixture
-def rounded(monkeypatch):
-    """Rows of int8, with kernels or without."""
-    monkeypatch.setattr(linears, "_multiplies_int8", lambda: True)
 
 
 def _model(make: Any, folder: Any) -> Any:
@@ -100,11 +92,11 @@ def test_parts_asked_in_any_order_or_for_other_rows_give_their_own_result():
         torch.testing.assert_close(new[2](x), layers[2](x))
 
 
-@pytest.mark.parametrize("fine", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias, fine, way):
+def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias):
+    assert native.open_kernels(kept.folder())
     torch.manual_seed(0)
-    product = linears.product([nn.Linear(576, 320, bias=bias)], "int8", fine=fine)
+    product = linears.product([nn.Linear(576, 320, bias=bias)], "int8")
     x = torch.randn(257, 576) * torch.logspace(-3, 3, 257)[:, None]
     with torch.inference_mode():
         alone = torch.cat([product(row[None]) for row in x])
@@ -113,10 +105,9 @@ def test_a_row_of_an_int8_product_does_not_depend_on_the_rows_beside_it(bias, fi
             assert torch.equal(together, alone), size
 
 
-@pytest.mark.parametrize("fine", [False, True])
-def test_a_poisoned_row_of_an_int8_product_poisons_no_other_and_zeros_stay_zeros(fine, way):
+def test_a_poisoned_row_of_an_int8_product_poisons_no_other_and_zeros_stay_zeros(way):
     torch.manual_seed(0)
-    product = linears.product([nn.Linear(64, 48, bias=False)], "int8", fine=fine)
+    product = linears.product([nn.Linear(64, 48, bias=False)], "int8")
     x = torch.randn(4, 64)
     with torch.inference_mode():
         expected = product(x)
@@ -133,30 +124,6 @@ def test_a_row_of_a_norm_does_not_depend_on_the_rows_beside_it():
     with torch.inference_mode():
         alone = torch.cat([norm(x[:, i : i + 1]) for i in range(300)], 1)
         assert torch.equal(norm(x), alone)
-
-
-def test_large_numbers_in_one_place_cost_the_others_no_precision(rounded):
-    torch.manual_seed(0)
-    layer, x = nn.Linear(256, 128), torch.randn(64, 256)
-    x[:, [7, 99]] *= 40
-    with torch.inference_mode():
-        expected = layer(x)
-        plain, split = (
-            (linears.product([layer], "int8", peaks)(x) - expected).norm()
-            for peaks in (None, x.abs().amax(0))
-        )
-    assert split < plain / 3
-
-
-def test_a_fine_row_loses_only_what_the_weight_loses(rounded):
-    torch.manual_seed(0)
-    layer, x = nn.Linear(256, 128), torch.randn(64, 256) ** 5
-    with torch.inference_mode():
-        expected = layer(x)
-        coarse, fine = (
-            (linears.product([layer], "int8", fine=f)(x) - expected).norm() for f in (False, True)
-        )
-    assert fine / expected.norm() < 0.007 < coarse / expected.norm()
 
 
 def test_int8_keeps_the_answer_of_each_family_near(tmp_path):
@@ -215,7 +182,7 @@ def test_a_table_of_bfloat16_numbers_is_kept_as_such(tmp_path):
         table.copy_(table.bfloat16())
     expected = model.get_input_embeddings()(_ids(9))
     weights.prepare(model, "int8")
-    assert isinstance(model.get_input_embeddings(), weights.Table)
+    assert isinstance(model.get_input_embeddings(), stored.Table)
     assert torch.equal(model.get_input_embeddings()(_ids(9)), expected)
     assert model.dtype == torch.float32
 

@@ -6,6 +6,7 @@ The manager makes room by it before a load; the engine sizes its KV cache by the
 from inference.engines.fit.facts import Facts, Stored
 from inference.engines.fit.kv import KV_TOKENS, LEAST_TOKENS, kv_bytes_per_token, kv_tokens, kv_width
 from inference.engines.fit.plan import Fit, foresee, read
+from inference.engines.fit.weights import weights_bytes
 
 __all__ = [
     "KV_TOKENS",
@@ -18,4 +19,5 @@ __all__ = [
     "kv_tokens",
     "kv_width",
     "read",
+    "weights_bytes",
 ]

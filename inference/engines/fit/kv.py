@@ -28,11 +28,11 @@ def kv_tokens(
 
 
 def kv_width(settings: Mapping[str, Any], kind: str = "cpu") -> int:
-    """Bytes of one number of the KV cache: `kv_dtype`, else what the model computes in."""
+    """Bytes of one number of the KV cache: `kv_dtype`, else what the model computes in (int8: bfloat16)."""
     for name in (settings.get("kv_dtype"), settings.get("dtype")):
         if name in WIDTH:
             return WIDTH[str(name)]
-    return 4 if kind == "cpu" or settings.get("dtype") == "int8" else 2
+    return 4 if kind == "cpu" and settings.get("dtype") != "int8" else 2
 
 
 def kv_bytes_per_token(config: Mapping[str, Any], width: int, *, compressed: bool = False) -> int:

@@ -5,36 +5,26 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from inference.engines import kept
 from inference.engines.fit.facts import Facts, Stored
 from inference.engines.fit.kv import WIDTH, number, text_config
+from inference.engines.packed import sizes
 
-#: The linears that are laid out anew on a CPU, or rounded to int8.
-LINEARS = frozenset({
-    "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj",
-    "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "lm_head",
-})  # fmt: skip
-_EMBEDDINGS = ("embed_tokens", "wte", "embed_in", "word_embeddings", "token_embd")
 #: GGUF's names of them.
 _GGUF = {
     "attn_q": "q_proj", "attn_k": "k_proj", "attn_v": "v_proj", "attn_output": "o_proj", "output": "lm_head",
+    "token_embd": "embed_tokens",
     "ffn_gate": "gate_proj", "ffn_up": "up_proj", "ffn_down": "down_proj", "attn_q_a": "q_a_proj",
     "attn_q_b": "q_b_proj", "attn_kv_a_mqa": "kv_a_proj_with_mqa", "attn_kv_b": "kv_b_proj",
 }  # fmt: skip
 _LAYER = re.compile(r"(?:layers|blk|h)\.(\d+)\.")
-# Beside an output of an int8 linear: its scale, zero point and sum of weights.
-_INT8_ROW = 20
-# Rows that a norm made: some of their places stand twice (`linears.Int8`).
-_SPLIT = {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "lm_head"}
-
-
-def load_width(settings: Mapping[str, Any], kind: str) -> int:
-    """Bytes of one number as the library loads it; int8 is made of float32, and only on a CPU."""
-    dtype = str(settings.get("dtype") or "auto")
-    return WIDTH.get(dtype, 4 if kind == "cpu" or dtype == "int8" else 2)
+_HALF = ("BF16", "F16")
+_LAID_OUT = sizes.LINEARS | set(sizes.EMBEDDINGS)
 
 
 def weights_bytes(facts: Facts, settings: Mapping[str, Any], kind: str = "cpu") -> tuple[int, int]:
@@ -48,9 +38,44 @@ def weights_bytes(facts: Facts, settings: Mapping[str, Any], kind: str = "cpu") 
     plain = sum(tensor.numbers for tensor in tensors) * width + facts.stray
     if kind != "cpu" or settings.get("dtype") == "float16":
         return plain, plain
-    of = _held(facts, width, settings.get("dtype") == "int8", tied)
+    of = _held(facts, settings, width, tied)
     held = sum(of(tensor) for tensor in tensors) + facts.stray
-    return held, max(held, plain)
+    return held, max(held, _copied(tensors, width) + _passing(tensors, width))
+
+
+def load_width(settings: Mapping[str, Any], kind: str) -> int:
+    """Bytes of one number as the library loads it; int8 is made of float32, and only on a CPU."""
+    dtype = str(settings.get("dtype") or "auto")
+    return WIDTH.get(dtype, 4 if kind == "cpu" or dtype == "int8" else 2)
+
+
+def _copied(tensors: list[Stored], width: int) -> int:
+    """Bytes of what the load copies: the rest stays in the mapped file until it is laid out."""
+    return sum(tensor.numbers for tensor in tensors if not _stays(tensor, width)) * width
+
+
+def _stays(tensor: Stored, width: int) -> bool:
+    if _is_experts(tensor):
+        return False
+    if width == 2:
+        return tensor.dtype == "BF16"
+    return tensor.dtype == "F32" or (tensor.dtype in _HALF and part_of(tensor.name) in _LAID_OUT)
+
+
+def _passing(tensors: list[Stored], width: int) -> int:
+    """Bytes that are there for a moment: the experts of a layer before they become one tensor, or a weight
+    beside what is made of it."""
+    layers: dict[str, int] = defaultdict(int)
+    for tensor in tensors:
+        if _is_experts(tensor):
+            layers[tensor.name.partition(".experts.")[0]] += 2 * tensor.numbers * width
+        elif width == 2 and part_of(tensor.name) in sizes.LINEARS:
+            layers[tensor.name] = tensor.numbers * width
+    return max(layers.values(), default=0)
+
+
+def _is_experts(tensor: Stored) -> bool:
+    return ".experts." in tensor.name
 
 
 def _is_tied(facts: Facts) -> bool:
@@ -62,32 +87,27 @@ def _is_tied(facts: Facts) -> bool:
     return not any(part_of(tensor.name) == "lm_head" for tensor in facts.tensors)
 
 
-def _held(facts: Facts, width: int, int8: bool, tied: bool) -> Callable[[Stored], int]:
+def _held(facts: Facts, settings: Mapping[str, Any], width: int, tied: bool) -> Callable[[Stored], int]:
     """Bytes of a tensor once it is prepared for a CPU."""
+    int8, kernels = settings.get("dtype") == "int8", has_kernels()
+    weights = "int8" if int8 else "float32" if width == 4 else "bfloat16"
     # It multiplies what it finds in its table, which is for that reason not replaced.
     scaled = str(text_config(facts.config).get("model_type", "")).startswith(("gemma3", "gemma4"))
 
-    short_linears = width == 4 and has_kernels()
-
-    def linear(tensor: Stored, part: str) -> int:
-        if not int8:
-            # Our own kernels keep what is a bfloat16 number as one.
-            return tensor.numbers * (2 if short_linears and tensor.dtype == "BF16" else width)
-        rows, columns = tensor.shape
-        extra = min(32, columns // 8) if part in _SPLIT else 0
-        return rows * (columns + extra) + _INT8_ROW * rows
+    def linear(tensor: Stored) -> int:
+        out, inputs = tensor.shape
+        return sizes.linear_bytes(out, inputs, sizes.layout(weights, kernels, tensor.dtype == "BF16"))
 
     def held(tensor: Stored) -> int:
         part = part_of(tensor.name)
-        if part in _EMBEDDINGS and len(tensor.shape) == 2:
-            short = width == 4 and tensor.dtype == "BF16" and not scaled
-            table = tensor.numbers * (2 if short else width)
-            # The output layer has its own copy where the table has another dtype than it multiplies by; in
-            # bfloat16 oneDNN lays it out no differently (measured).
-            copied = tied and (int8 or short)
-            return table + (linear(tensor, "lm_head") if copied else 0)
-        is_linear = part in LINEARS and len(tensor.shape) == 2 and ".experts." not in tensor.name
-        return linear(tensor, part) if is_linear else tensor.numbers * width
+        if len(tensor.shape) != 2 or _is_experts(tensor):
+            return tensor.numbers * width
+        if part in sizes.EMBEDDINGS:
+            short = width == 4 and tensor.dtype in _HALF and not scaled
+            # The output layer has its own copy where the table has another form than it multiplies by.
+            own = tied and (int8 or short or (width == 2 and sizes.lays_out_bfloat16()))
+            return tensor.numbers * (2 if short else width) + (linear(tensor) if own else 0)
+        return linear(tensor) if part in sizes.LINEARS else tensor.numbers * width
 
     return held
 
@@ -108,9 +128,11 @@ def part_of(name: str) -> str:
 def _loaded(facts: Facts) -> list[Stored]:
     """Without the layers that the library does not make: DeepSeek-V3 stores one more, for guessing ahead."""
     layers = number(text_config(facts.config), "num_hidden_layers", "n_layer")
+    # A GGUF file is dequantised into a folder of bfloat16 first.
+    tensors = [replace(t, dtype="BF16") for t in facts.tensors] if facts.gguf else facts.tensors
 
     def is_made(tensor: Stored) -> bool:
         found = _LAYER.search(tensor.name) if layers else None
         return found is None or int(found[1]) < layers
 
-    return [tensor for tensor in facts.tensors if is_made(tensor)]
+    return [tensor for tensor in tensors if is_made(tensor)]

@@ -204,7 +204,7 @@ class KVCache:
 
     def _lay_out(self, region: Region, capacity: int) -> None:
         """The same tokens with another distance between the heads."""
-        length, before = len(region.tokens), region.capacity
+        length, before = _whole_grains(len(region.tokens)), region.capacity
         for memory in (*self.keys, *self.values):
             region.capacity = before
             held = self.view(memory, region, length).clone()
@@ -212,9 +212,15 @@ class KVCache:
             self.view(memory, region, length).copy_(held)
 
     def _copy(self, source: Region, target: Region, length: int) -> None:
+        whole = _whole_grains(length)
         for memory in (*self.keys, *self.values):
-            self.view(memory, target, length).copy_(self.view(memory, source, length))
+            self.view(memory, target, whole).copy_(self.view(memory, source, whole))
         target.tokens[:] = source.tokens[:length]
+
+
+def _whole_grains(tokens: int) -> int:
+    """What is copied is whole grains: within one, the kernels lay the keys out in their own way."""
+    return -(-tokens // GRAIN) * GRAIN
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

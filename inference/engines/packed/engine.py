@@ -42,7 +42,7 @@ class PackedEngine:
         self._tokenizer, self._template = checkpoint.tokenizer, ChatTemplate(checkpoint.tokenizer)
         config, device = checkpoint.model.config, checkpoint.device
         size = kv_tokens(settings, config.to_dict(), _room(device), device)
-        self._cache = KVCache(layers, size, _kv_dtype(settings, checkpoint.model.dtype), device)
+        self._cache = KVCache(layers, size, _kv_dtype(settings, checkpoint), device)
         self.limit = min(checkpoint.context_length, self._cache.size)
         vocabulary = int(config.get_text_config().vocab_size)
         self._opener = Opener(checkpoint.tokenizer, checkpoint.ends, vocabulary, self.limit)
@@ -170,9 +170,13 @@ def _deliver(outbox: list[tuple[_Inbox, Event]]) -> None:
         inbox.put(event)
 
 
-def _kv_dtype(settings: dict[str, Any], model_dtype: torch.dtype) -> torch.dtype:
+def _kv_dtype(settings: dict[str, Any], checkpoint: Checkpoint) -> torch.dtype:
     name = str(settings.get("kv_dtype") or "auto")
-    return model_dtype if name == "auto" else getattr(torch, name)
+    if name == "auto" and checkpoint.dtype != "int8":
+        return checkpoint.model.dtype
+    # Who rounds the weights does not miss the lower half of a key, and reads half as much.
+    dtype: torch.dtype = getattr(torch, "bfloat16" if name == "auto" else name)
+    return dtype
 
 
 def _room(device: str) -> int:

@@ -11,22 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from inference.engines import kept
-from inference.engines.packed import linears, native
+from inference.engines.packed import linears, native, sizes, stored
 from inference.engines.packed.elementwise import replace_rotary, rms_norm
 
-# Linears of decoders whose rounding to int8 is harmless. A router's is not: it stays.
-_LINEARS = frozenset({
-    "q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj",
-    "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "lm_head",
-})  # fmt: skip
 _HEADS = ("q_proj", "k_proj", "v_proj")
-# Those whose rows, made by a norm, are large in the same places. What down_proj reads is large in places of
-# each row's own; what o_proj reads is even.
-_SPLIT = frozenset({"q_proj", "gate_proj", "lm_head"})
 
 
 def prepare(model: nn.Module, weights: str) -> None:
@@ -55,7 +46,11 @@ def known(model: nn.Module) -> list[tuple[str, nn.Linear]]:
 
 
 def _is_known(module: nn.Module, name: str, dtype: torch.dtype) -> TypeGuard[nn.Linear]:
-    return name in _LINEARS and type(module) is nn.Linear and module.weight.dtype == dtype
+    if name not in sizes.LINEARS:
+        return False
+    if type(module) is stored.Linear:
+        return dtype == torch.float32
+    return type(module) is nn.Linear and module.weight.dtype == dtype
 
 
 class _Replacement:
@@ -64,39 +59,22 @@ class _Replacement:
         self._dtype = torch.bfloat16 if weights == "bfloat16" else torch.float32
         self._plain: nn.Module | None = None  # the output layer, where it shares the embedding's table
         self._gated: dict[type[nn.Module], bool] = {}
-        self._peaks: dict[nn.Module, Tensor] = {}
 
     def run(self) -> None:
-        if self._weights == "int8" and not self._model.config.is_encoder_decoder:
-            self._listen()
         self._embedding()
         self._children(self._model)
-
-    def _listen(self) -> None:
-        """How large each number of the rows that a linear reads is, next to the row's others. Random tokens
-        will do: the places of the large ones are in the weights, not in the text."""
-
-        def hook(linear: nn.Module, args: tuple[Tensor, ...]) -> None:
-            rows = args[0].flatten(0, -2)
-            size = rows.pow(2).mean(-1, keepdim=True).sqrt().clamp_(min=1e-12)
-            if len(rows):  # an expert may get none
-                self._peaks[linear] = (rows.abs() / size).amax(0).clamp_(min=1e-3)
-
-        hooks = [part.register_forward_pre_hook(hook) for name, part in known(self._model) if name in _SPLIT]
-        random = torch.Generator().manual_seed(1)
-        ids = torch.randint(0, self._model.config.get_text_config().vocab_size, (1, 64), generator=random)
-        self._model(input_ids=ids, use_cache=False)
-        for hook_ in hooks:
-            hook_.remove()
 
     def _embedding(self) -> None:
         """Released checkpoints are bfloat16: then the table is kept so, and the output layer has its own."""
         table, output = self._model.get_input_embeddings(), self._model.get_output_embeddings()
+        if type(table) is stored.Table:  # out of the file, which is then let go
+            self._model.set_input_embeddings(stored.Table(table.table.clone()))
+            return
         weight = getattr(table, "weight", None)
         if weight is None or weight.dtype != torch.float32:
             return
-        if type(table) is nn.Embedding and torch.equal(weight.bfloat16().float(), weight):
-            self._model.set_input_embeddings(Table(weight.bfloat16()))
+        if type(table) is nn.Embedding and linears.is_exact(weight):
+            self._model.set_input_embeddings(stored.Table(weight.bfloat16()))
         elif output is not None and output.weight is weight and self._weights != "int8":
             self._plain = output
 
@@ -105,17 +83,13 @@ class _Replacement:
         linears_: dict[str, Any] = {name: c for name, c in children.items() if self._is_known(name, c)}
         heads = [linears_[name] for name in _HEADS if name in linears_]
         if len(heads) == 3 and len({(head.in_features, head.bias is None) for head in heads}) == 1:
-            for name, part in zip(
-                _HEADS, linears.parts(heads, self._weights, self._peaks.get(heads[0])), strict=True
-            ):
+            for name, part in zip(_HEADS, linears.parts(heads, self._weights), strict=True):
                 setattr(parent, name, part)
                 del linears_[name]
         others = []
         for name, child in children.items():
             if name in linears_:
-                setattr(
-                    parent, name, linears.Linear(self._product([linears_[name]], fine=name == "down_proj"))
-                )
+                setattr(parent, name, linears.Linear(linears.product([child], self._weights)))
             elif self._is_gated(child):
                 setattr(parent, name, self._mlp(child))
             elif (norm := rms_norm(child)) is not None:
@@ -149,19 +123,5 @@ class _Replacement:
         return self._gated[kind]
 
     def _mlp(self, child: Any) -> nn.Module:
-        gate_up = self._product([child.gate_proj, child.up_proj])
-        return linears.GatedMLP(gate_up, self._product([child.down_proj], fine=True), child.act_fn)
-
-    def _product(self, parts: list[Any], fine: bool = False) -> linears.Product:
-        return linears.product(parts, self._weights, self._peaks.get(parts[0]), fine)
-
-
-class Table(nn.Module):
-    """An embedding whose float32 numbers are all bfloat16 numbers: half the memory, the same result."""
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self._weight = weight
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return F.embedding(ids, self._weight).float()
+        gate_up = linears.product([child.gate_proj, child.up_proj], self._weights)
+        return linears.GatedMLP(gate_up, linears.product([child.down_proj], self._weights), child.act_fn)

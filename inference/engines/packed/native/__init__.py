@@ -23,6 +23,11 @@ ready = False
 _calls: Any = None  # keeps the interpreter's lock: these take microseconds
 _long_calls: Any = None  # gives it to the other threads meanwhile
 
+# Numbers of a weight that are made float32 at a time: the second cache holds them.
+_PIECE = 1 << 18
+# What is laid out at a time is whole panels.
+_PANEL = 32
+
 #: A product of so many rows takes milliseconds.
 MANY_ROWS = 16
 
@@ -30,17 +35,18 @@ _P, _N, _F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _ARGUMENTS = {
     "rms_norm": [_P, _P, _P, _N, _N, _F],
     "rotate": [_P, _P, _P, _N, _N, _N, _N],
-    "scale_rows": [_P, _P, _P, _P, _P, _N, _N, _N],
-    "rescale_rows": [_P, _P, _P, _N, _N],
-    "split_rows": [_P, _P, _P, _N, _N, _F],
-    "join_rows": [_P, _P, _P, _N, _N, _F],
     "silu_gate": [_P, _P, _N, _N],
     "multiply": [_P, _P, _P, _N],
-    "pack": [_P, _P, _P, _N, _N, _N],
+    "pack": [_P, _P, _N, _N, _N],
     "panels_size": [_N, _N, _N],
+    "multiply_int8": [_P, _P, _P, _N, _P],
+    "pack_int8": [_P, _P, _N, _N],
+    "int8_size": [_N, _N],
+    "int8_room": [_N, _N],
     "store": [_P, _P, _N, _P, _N, _N, _P, _N, _N],
     "attend": [_P, _P, _N, _P, _N, _N, _P],
 }
+_SIZES = ("panels_size", "int8_size", "int8_room")  # these return a number
 
 
 def open_kernels(cache: Path) -> bool:
@@ -56,7 +62,7 @@ def open_kernels(cache: Path) -> bool:
         for name, arguments in _ARGUMENTS.items():
             for calls_ in (calls, long_calls):
                 function = getattr(calls_, name)
-                function.argtypes, function.restype = arguments, _N if name == "panels_size" else None
+                function.argtypes, function.restype = arguments, _N if name in _SIZES else None
     except (OSError, AttributeError) as error:
         log.warning("The kernels cannot be used: %s", error)
         return False
@@ -77,35 +83,6 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
     _calls.rotate(x.data_ptr(), cos.data_ptr(), sin.data_ptr(), tokens, x.stride(2), heads, size)
 
 
-def scale_rows(x: Tensor, extra: Tensor | None, shrink: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Rows in [-1, 1] with the places `extra` once more, and what they were divided by [rows]."""
-    x, size = x.contiguous(), x.shape[-1]
-    rows, more = x.numel() // size, 0 if extra is None else extra.numel()
-    y, most = x.new_empty(*x.shape[:-1], size + more), x.new_empty(rows)
-    _calls.scale_rows(x.data_ptr(), _at(extra), _at(shrink), y.data_ptr(), most.data_ptr(), rows, size, more)
-    return y, most
-
-
-def rescale_rows(y: Tensor, most: Tensor, bias: Tensor | None) -> Tensor:
-    """In place."""
-    _calls.rescale_rows(y.data_ptr(), most.data_ptr(), _at(bias), most.numel(), y.shape[-1])
-    return y
-
-
-def split_rows(x: Tensor, levels: float) -> tuple[Tensor, Tensor]:
-    """[2, *x.shape]: whole steps and what is left of each; and the step of each row [rows]."""
-    x, size = x.contiguous(), x.shape[-1]
-    rows = x.numel() // size
-    both, step = x.new_empty(2, *x.shape), x.new_empty(rows)
-    _calls.split_rows(x.data_ptr(), both.data_ptr(), step.data_ptr(), rows, size, levels)
-    return both, step
-
-
-def join_rows(y: Tensor, step: Tensor, bias: Tensor | None, levels: float) -> Tensor:
-    _calls.join_rows(y.data_ptr(), step.data_ptr(), _at(bias), step.numel(), y.shape[-1], levels)
-    return y[0]
-
-
 def silu_gate(x: Tensor) -> Tensor:
     """silu of the first half of each row, times the second."""
     size = x.shape[-1] // 2
@@ -114,22 +91,34 @@ def silu_gate(x: Tensor) -> Tensor:
     return y
 
 
+def pieces(weight: Tensor) -> tuple[Tensor, ...]:
+    """A weight [out, in] by its outputs, as many as may be there twice: a load has no room for all of it."""
+    return tuple(torch.split(weight, max(1, _PIECE // max(1, weight.shape[1]) // _PANEL) * _PANEL))
+
+
+def _plain(piece: Tensor) -> Tensor:
+    return piece.float().contiguous()
+
+
 class _Weight(ctypes.Structure):
-    _fields_ = [("panels", _P), ("scale", _P), ("bias", _P), ("in", _N), ("out", _N), ("kind", _N)]
+    _fields_ = [("panels", _P), ("bias", _P), ("in", _N), ("out", _N), ("kind", _N)]
 
 
 class Packed:
-    """A product with a weight [out, in] that is kept as "float32", "bfloat16" or "int8" (one scale per
-    output). x and the sums are float32, and each row of the result is the same in any company."""
+    """A product with a weight [out, in] that is kept as "float32" or "bfloat16". x and the sums are float32,
+    and each row of the result is the same in any company."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, kind: str) -> None:
-        weight, number = weight.float().contiguous(), ("float32", "bfloat16", "int8").index(kind)
+        number = ("float32", "bfloat16").index(kind)
         self._out, inputs = weight.shape
         panels = torch.empty(_calls.panels_size(self._out, inputs, number), dtype=torch.uint8)
-        scale = torch.empty(self._out) if kind == "int8" else None
-        _long_calls.pack(weight.data_ptr(), panels.data_ptr(), _at(scale), self._out, inputs, number)
-        self._held = (panels, scale, bias)
-        self._weight = _Weight(panels.data_ptr(), _at(scale), _at(bias), inputs, self._out, number)
+        done = 0
+        for piece in map(_plain, pieces(weight)):
+            to = panels.data_ptr() + _calls.panels_size(done, inputs, number)
+            _long_calls.pack(piece.data_ptr(), to, len(piece), inputs, number)
+            done += len(piece)
+        self._held = (panels, bias)
+        self._weight = _Weight(panels.data_ptr(), _at(bias), inputs, self._out, number)
         self._at = ctypes.addressof(self._weight)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -138,6 +127,36 @@ class Packed:
         rows = y.numel() // self._out
         calls = _calls if rows < MANY_ROWS else _long_calls
         calls.multiply(self._at, x.data_ptr(), y.data_ptr(), rows)
+        return y
+
+
+class _Int8Weight(ctypes.Structure):
+    _fields_ = [("panels", _P), ("bias", _P), ("in", _N), ("out", _N)]
+
+
+class PackedInt8:
+    """A product with a weight [out, in] rounded to int8, and with rows of float32 that are rounded as they
+    come. Each row of the result is the same in any company."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._out, self._in = weight.shape
+        panels = torch.empty(_calls.int8_size(self._out, self._in), dtype=torch.uint8)
+        done = 0
+        for piece in map(_plain, pieces(weight)):
+            to = panels.data_ptr() + _calls.int8_size(done, self._in)
+            _long_calls.pack_int8(piece.data_ptr(), to, len(piece), self._in)
+            done += len(piece)
+        self._held = (panels, bias)
+        self._weight = _Int8Weight(panels.data_ptr(), _at(bias), self._in, self._out)
+        self._at = ctypes.addressof(self._weight)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x.contiguous()
+        y = x.new_empty(*x.shape[:-1], self._out)
+        rows = y.numel() // self._out
+        room = torch.empty(_calls.int8_room(self._in, rows), dtype=torch.uint8)
+        calls = _calls if rows < MANY_ROWS else _long_calls
+        calls.multiply_int8(self._at, x.data_ptr(), y.data_ptr(), rows, room.data_ptr())
         return y
 
 

@@ -1,30 +1,14 @@
 /* Attention over the KV cache, and the way into it. */
 #include "vectors.h"
 
-#define TILE 64       /* keys that are scored at a time, counted from the first token of a sequence */
-
-typedef float vec4 __attribute__((vector_size(16)));
-typedef int32_t places4 __attribute__((vector_size(16)));
-
-static inline vec4 fold_(vec v) {
-    vec4 part[LANES / 4];
-    memcpy(part, &v, sizeof part);
-#if LANES == 16
-    part[0] += part[2], part[1] += part[3];
-#endif
-    return part[0] + part[1];
-}
-
-/* The sums of the numbers of four vectors, each added in the same order. */
-static inline vec4 sums_(vec a, vec b, vec c, vec d) {
-    const vec4 p = fold_(a), q = fold_(b), r = fold_(c), s = fold_(d);
-    const vec4 left = __builtin_shuffle(p, q, (places4){0, 4, 1, 5}) + __builtin_shuffle(p, q, (places4){2, 6, 3, 7});
-    const vec4 right = __builtin_shuffle(r, s, (places4){0, 4, 1, 5}) + __builtin_shuffle(r, s, (places4){2, 6, 3, 7});
-    return __builtin_shuffle(left, right, (places4){0, 1, 4, 5}) + __builtin_shuffle(left, right, (places4){2, 3, 6, 7});
-}
+/* Keys that are scored at a time, counted from the first token of a sequence. They lie together, number by number:
+ * [dim][TILE]. */
+#define TILE 64
+#define VECTORS 4     /* of keys, or of a value, beside each other in a loop */
+#define QUERIES (LANES == 16 ? 6 : 3) /* that share what was read; their sums fit into the registers */
 
 typedef struct {
-    float *keys, *values;        /* [slots x heads][dim], a region's heads one after the other */
+    void *keys, *values;         /* [slots x heads][dim], a region's heads one after the other; keys in tiles */
     int64_t kv_heads, group;     /* query heads per KV head */
     int64_t key_dim, value_dim;  /* multiples of LANES */
     int64_t half;                /* keys and values are 1: bfloat16, 0: float32 */
@@ -36,12 +20,11 @@ typedef struct {
  * `position` on; its region begins at slot `start` and holds `capacity` tokens. */
 typedef struct { int64_t begin, count, position, start, capacity; } Block;
 
-static void put_(void *memory, int64_t place, const float *row, int64_t size, int64_t half) {
-    if (half) {
-        uint16_t *to = (uint16_t *)memory + place * size;
-        for (int64_t i = 0; i < size; i++) to[i] = bfloat_(row[i]);
-    } else
-        memcpy((float *)memory + place * size, row, size * sizeof *row);
+/* A row to `memory`, its numbers `apart` from each other. */
+static void put_(void *memory, int64_t at, int64_t apart, const float *row, int64_t size, int64_t half) {
+    for (int64_t i = 0; i < size; i++)
+        if (half) ((uint16_t *)memory)[at + i * apart] = bfloat_(row[i]);
+        else ((float *)memory)[at + i * apart] = row[i];
 }
 
 /* Keys and values [token][head][dim] (strides from token to token, and from head to head) of all blocks. */
@@ -50,75 +33,87 @@ void store(const Layer *layer, const Block *blocks, int64_t count, const float *
         for (int64_t t = 0; t < blocks[b].count; t++)
             for (int64_t h = 0; h < layer->kv_heads; h++) {
                 const int64_t place = blocks[b].start * layer->kv_heads + h * blocks[b].capacity + blocks[b].position + t;
-                const int64_t token = blocks[b].begin + t;
-                put_(layer->keys, place, key + token * key_token + h * key_head, layer->key_dim, layer->half);
-                put_(layer->values, place, value + token * value_token + h * value_head, layer->value_dim, layer->half);
+                const int64_t token = blocks[b].begin + t, first = place / TILE * TILE;
+                put_(layer->keys, first * layer->key_dim + place - first, TILE, key + token * key_token + h * key_head, layer->key_dim, layer->half);
+                put_(layer->values, place * layer->value_dim, 1, value + token * value_token + h * value_head, layer->value_dim, layer->half);
             }
 }
 
-/* `count` rows from `place` on as float32, in `room` where they are not already. */
-static const float *rows_(const float *memory, int64_t place, int64_t count, int64_t size, int64_t half, float *room) {
-    if (!half) return memory + place * size;
-    const uint16_t *from = (const uint16_t *)memory + place * size;
-    for (int64_t i = 0; i < count * size; i++) {
-        const uint32_t bits = (uint32_t)from[i] << 16;
-        memcpy(room + i, &bits, 4);
-    }
+INLINE vec load_(const void *memory, int64_t at, const int half) {
+    return half ? widen_((const uint16_t *)memory + at) : *(const vec *)((const float *)memory + at);
+}
+
+/* `count` numbers from `at` on: as they lie there or, where many will read them, as float32 in `room`. */
+static const void *read_(const void *memory, int64_t at, int64_t count, int64_t half, float *room) {
+    if (!half) return (const float *)memory + at;
+    const uint16_t *from = (const uint16_t *)memory + at;
+    if (!room) return from;
+    for (int64_t i = 0; i < count; i += LANES) *(vec *)(room + i) = widen_(from + i);
     return room;
 }
 
-/* scores[n][t] = q[n] . k[t] for `queries` (one or two) queries; the last keys one by one. */
-INLINE void score_(const int queries, const float *q, const float *k, float (*scores)[TILE], int64_t count, int64_t size) {
-    int64_t t = 0;
-    for (; t + 4 <= count; t += 4) {
-        const float *k0 = k + t * size, *k1 = k0 + size, *k2 = k1 + size, *k3 = k2 + size;
-        vec a[2] = {{0}, {0}}, b[2] = {{0}, {0}}, c[2] = {{0}, {0}}, d[2] = {{0}, {0}};
-        for (int64_t i = 0; i < size; i += LANES)
-            for (int n = 0; n < queries; n++) {
-                const vec x = *(const vec *)(q + n * size + i);
-                a[n] += x * *(const vec *)(k0 + i), b[n] += x * *(const vec *)(k1 + i);
-                c[n] += x * *(const vec *)(k2 + i), d[n] += x * *(const vec *)(k3 + i);
+/* scores[n][t] = q[n] . k[t], each summed from the first number to the last. */
+INLINE void score_(const int queries, const int half, const float *q, const void *k, float (*scores)[TILE], int64_t size) {
+    for (int64_t t = 0; t < TILE; t += VECTORS * LANES) {
+        vec sum[QUERIES * VECTORS];
+        EACH(i, queries * VECTORS) sum[i] = (vec){0};
+        for (int64_t i = 0; i < size; i++)
+            EACH(v, VECTORS) {
+                const vec keys = load_(k, i * TILE + t + v * LANES, half);
+                EACH(n, queries) sum[n * VECTORS + v] += q[n * size + i] * keys;
             }
-        for (int n = 0; n < queries; n++) {
-            const vec4 four = sums_(a[n], b[n], c[n], d[n]);
-            memcpy(&scores[n][t], &four, sizeof four);
-        }
+        EACH(n, queries)
+            EACH(v, VECTORS) *(vec *)(scores[n] + t + v * LANES) = sum[n * VECTORS + v];
     }
-    for (; t < count; t++)
-        for (int n = 0; n < queries; n++) {
-            vec a = {0};
-            for (int64_t i = 0; i < size; i += LANES) a += *(const vec *)(q + n * size + i) * *(const vec *)(k + t * size + i);
-            scores[n][t] = sums_(a, a, a, a)[0];
-        }
 }
 
-/* out[:vectors * LANES] += sum of p[t] * v[t], in the order of t. */
-INLINE void gather_part_(const int vectors, const float *p, const float *v, float *out, int64_t count, int64_t size) {
-    vec sum[vectors];
-    for (int i = 0; i < vectors; i++) sum[i] = *(vec *)(out + i * LANES);
+/* sums[n][:vectors * LANES] += p[n][t] * v[t], in the order of t; `at` is the first number of v that counts. */
+INLINE void gather_(const int queries, const int vectors, const int half, float (*p)[TILE], const void *v, int64_t at, float *sums, int64_t count, int64_t size) {
+    vec sum[QUERIES * VECTORS];
+    EACH(i, queries * vectors) sum[i] = *(vec *)(sums + i / vectors * size + i % vectors * LANES);
     for (int64_t t = 0; t < count; t++)
-        for (int i = 0; i < vectors; i++) sum[i] += p[t] * *(const vec *)(v + t * size + i * LANES);
-    for (int i = 0; i < vectors; i++) *(vec *)(out + i * LANES) = sum[i];
+        EACH(i, vectors) {
+            const vec value = load_(v, at + t * size + i * LANES, half);
+            EACH(n, queries) sum[n * vectors + i] += p[n][t] * value;
+        }
+    EACH(i, queries * vectors) *(vec *)(sums + i / vectors * size + i % vectors * LANES) = sum[i];
 }
 
-static void gather_(const float *p, const float *v, float *out, int64_t count, int64_t size) {
-    int64_t i = 0;
-    for (; i + 8 * LANES <= size; i += 8 * LANES) gather_part_(8, p, v + i, out + i, count, size);
-    for (; i + 4 * LANES <= size; i += 4 * LANES) gather_part_(4, p, v + i, out + i, count, size);
-    for (; i < size; i += LANES) gather_part_(1, p, v + i, out + i, count, size);
-}
+/* What one query has seen of its keys: the largest score, and the total of their weights. */
+typedef struct { float most, total; } Seen;
 
-/* Takes the scores p[first:last] of one query and their values into what it has seen before: the largest score,
- * the total of its weights and the weighted sum (online softmax, Milakov and Gimelshein 2018). */
-static void take_(float *p, const float *v, int64_t first, int64_t last, int64_t size, float *most, float *total, float *sum) {
-    float top = *most, weights = 0;
-    for (int64_t t = first; t < last; t++) top = p[t] > top ? p[t] : top;
-    const float fade = exp_(*most - top);
-    for (int64_t t = first; t < last; t++) weights += p[t] = exp_(p[t] - top);
+/* Scores, of which the query sees p[first:last], become weights, and what it has seen before fades accordingly
+ * (online softmax, Milakov and Gimelshein 2018). */
+static void weigh_(float *p, int first, int last, int64_t size, Seen *seen, float *sums) {
+    if (first >= last) {
+        memset(p, 0, TILE * sizeof *p);
+        return;
+    }
+    vec *scores = (vec *)p, all = {0}, most = {0};
+    for (int t = 0; t < TILE; t++) p[t] = t >= first && t < last ? p[t] : -INFINITY;
+    most += seen->most;
+    for (int i = 0; i < TILE / LANES; i++) most = larger_(scores[i], most);
+    const float top = largest_of_(most), fade = exp_(seen->most - top);
+    for (int t = 0; t < TILE; t++) p[t] = exp_(p[t] - top);
+    for (int i = 0; i < TILE / LANES; i++) all += scores[i];
     if (fade != 1)
-        for (int64_t i = 0; i < size; i++) sum[i] *= fade;
-    gather_(p + first, v + first * size, sum, last - first, size);
-    *total = *total * fade + weights, *most = top;
+        for (int64_t i = 0; i < size; i++) sums[i] *= fade;
+    seen->total = seen->total * fade + sum_(all), seen->most = top;
+}
+
+/* Some queries of a block, the first of which is number `from`, over one tile of keys. */
+INLINE void take_(const int queries, const int half, const Layer *layer, const Block *block, int64_t from, int64_t tile, int64_t there, const float *q, const void *k, const void *v, Seen *seen, float *sums) {
+    const int64_t size = layer->value_dim;
+    float p[QUERIES][TILE];
+    score_(queries, half, q, k, p, layer->key_dim);
+    EACH(n, queries) {
+        const int64_t position = block->position + (from + n) / layer->group - tile;
+        const int64_t first = layer->window && position >= layer->window ? position - layer->window + 1 : 0;
+        weigh_(p[n], first, position + 1 < there ? position + 1 : there, size, seen + n, sums + n * size);
+    }
+    int64_t i = 0;
+    for (; i + VECTORS * LANES <= size; i += VECTORS * LANES) gather_(queries, VECTORS, half, p, v, i, sums + i, there, size);
+    for (; i < size; i += LANES) gather_(queries, 1, half, p, v, i, sums + i, there, size);
 }
 
 /* All queries of one block that share one KV head. */
@@ -127,35 +122,38 @@ static void attend_(const Layer *layer, const Block *block, int64_t head, const 
     const int64_t queries = block->count * group, heads = layer->kv_heads * group;
     const int64_t base = block->start * layer->kv_heads + head * block->capacity;
     const int64_t end = block->position + block->count;
-    const int64_t seen = layer->window && block->position >= layer->window ? block->position - layer->window + 1 : 0;
-    float q[queries * key_dim], sums[queries * value_dim], most[queries], total[queries], p[2][TILE];
-    float key_room[layer->half ? TILE * key_dim : 1], value_room[layer->half ? TILE * value_dim : 1];
+    const int64_t begin = layer->window && block->position >= layer->window ? block->position - layer->window + 1 : 0;
+    float q[queries * key_dim], sums[queries * value_dim];
+    const int many = queries > QUERIES, half = layer->half && !many;
+    float key_room[TILE * key_dim], value_room[TILE * value_dim];
+    Seen seen[queries];
     memset(sums, 0, sizeof sums);
     for (int64_t n = 0; n < queries; n++) {
         const float *from = query + (block->begin + n / group) * query_token + (head * group + n % group) * query_head;
         for (int64_t i = 0; i < key_dim; i++) q[n * key_dim + i] = from[i] * layer->scale;
-        most[n] = -INFINITY, total[n] = 0;
+        seen[n] = (Seen){-INFINITY, 0};
     }
-    for (int64_t tile = seen / TILE * TILE; tile < end; tile += TILE) {
+    for (int64_t tile = begin / TILE * TILE; tile < end; tile += TILE) {
         const int64_t there = end - tile < TILE ? end - tile : TILE;
-        const float *k = rows_(layer->keys, base + tile, there, key_dim, layer->half, key_room);
-        const float *v = rows_(layer->values, base + tile, there, value_dim, layer->half, value_room);
-        for (int64_t pair = 0; pair < queries; pair += 2) {
-            const int both = pair + 1 < queries;
-            if (both) score_(2, q + pair * key_dim, k, p, there, key_dim);
-            else score_(1, q + pair * key_dim, k, p, there, key_dim);
-            for (int64_t n = pair; n <= pair + both; n++) {
-                /* What this query sees of the tile. */
-                const int64_t position = block->position + n / group - tile;
-                const int64_t first = layer->window && position >= layer->window ? position - layer->window + 1 : 0;
-                const int64_t last = position + 1 < there ? position + 1 : there;
-                if (first < last) take_(p[n - pair], v, first, last, value_dim, most + n, total + n, sums + n * value_dim);
+        const void *k = read_(layer->keys, (base + tile) * key_dim, TILE * key_dim, layer->half, many ? key_room : NULL);
+        const void *v = read_(layer->values, (base + tile) * value_dim, there * value_dim, layer->half, many ? value_room : NULL);
+        for (int64_t n = 0; n < queries; n += QUERIES) {
+#define CASE(count) case count: \
+                if (half) take_(count, 1, layer, block, n, tile, there, q + n * key_dim, k, v, seen + n, sums + n * value_dim); \
+                else take_(count, 0, layer, block, n, tile, there, q + n * key_dim, k, v, seen + n, sums + n * value_dim); \
+                break
+            switch (queries - n < QUERIES ? queries - n : QUERIES) {
+                CASE(1); CASE(2); CASE(3);
+#if LANES == 16
+                CASE(4); CASE(5); CASE(6);
+#endif
             }
+#undef CASE
         }
     }
     for (int64_t n = 0; n < queries; n++) {
         float *to = out + ((block->begin + n / group) * heads + head * group + n % group) * value_dim;
-        for (int64_t i = 0; i < value_dim; i++) to[i] = sums[n * value_dim + i] / total[n];
+        for (int64_t i = 0; i < value_dim; i++) to[i] = sums[n * value_dim + i] / seen[n].total;
     }
 }
 

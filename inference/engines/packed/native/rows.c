@@ -1,8 +1,6 @@
 /* What is done to single rows between the matrix products, each in one pass over memory. */
 #include "vectors.h"
 
-#define WORTH 8192    /* numbers that are worth waking the other threads for */
-
 static inline float silu_(float x) { return x / (1 + exp_(-x)); }
 
 /* y = x * factor / sqrt(mean(x^2) + eps), row by row. */
@@ -10,8 +8,12 @@ void rms_norm(const float *x, const float *factor, float *y, int64_t rows, int64
 #pragma omp parallel for if (rows * size > WORTH)
     for (int64_t r = 0; r < rows; r++) {
         const float *in = x + r * size;
-        float *out = y + r * size, squares = 0;
-        for (int64_t i = 0; i < size; i++) squares += in[i] * in[i];
+        float *out = y + r * size;
+        vec sums = {0};
+        int64_t n = 0;
+        for (; n + LANES <= size; n += LANES) sums += *(const vec *)(in + n) * *(const vec *)(in + n);
+        float squares = sum_(sums);
+        for (; n < size; n++) squares += in[n] * in[n];
         const float scale = 1 / sqrtf(squares / size + eps);
         for (int64_t i = 0; i < size; i++) out[i] = in[i] * scale * factor[i];
     }
@@ -31,66 +33,6 @@ void rotate(float *x, const float *cosine, const float *sine, int64_t tokens, in
                 b[i] = right * c[half + i] + left * s[half + i];
             }
         }
-}
-
-/* Rows for an int8 product: [-1, 1], with the `more` places of `extra` once more at the end, all times `shrink`. */
-void scale_rows(const float *x, const int64_t *extra, const float *shrink, float *y, float *most, int64_t rows, int64_t size, int64_t more) {
-    const int64_t wide = size + more;
-#pragma omp parallel for if (rows * wide > WORTH)
-    for (int64_t r = 0; r < rows; r++) {
-        const float *in = x + r * size;
-        float *out = y + r * wide;
-        if (shrink) {
-            for (int64_t i = 0; i < size; i++) out[i] = in[i] * shrink[i];
-            for (int64_t i = 0; i < more; i++) out[size + i] = in[extra[i]] * shrink[size + i];
-        } else
-            memcpy(out, in, size * sizeof *in);
-        const float top = largest_(out, wide), by = top > 0 ? 1 / top : 0;
-        for (int64_t i = 0; i < wide; i++) out[i] *= by;
-        most[r] = top;
-    }
-}
-
-/* y[row][i] = y * most[row] (+ bias[i]). */
-void rescale_rows(float *y, const float *most, const float *bias, int64_t rows, int64_t size) {
-#pragma omp parallel for if (rows * size > WORTH)
-    for (int64_t r = 0; r < rows; r++) {
-        float *out = y + r * size;
-        const float by = most[r];
-        if (bias)
-            for (int64_t i = 0; i < size; i++) out[i] = out[i] * by + bias[i];
-        else
-            for (int64_t i = 0; i < size; i++) out[i] *= by;
-    }
-}
-
-/* A row of 15 bits as two of int8: whole steps, and what is left of each. */
-static void split_(const float *x, float *steps, float *rests, float *step, int64_t size, float levels) {
-    const float top = largest_(x, size), by = top > 0 ? levels / top : 0;
-    for (int64_t i = 0; i < size; i++) {
-        const float a = x[i] * by, whole = rintf(a);
-        steps[i] = whole;
-        rests[i] = (a - whole) * (2 * levels);
-    }
-    *step = top / levels;
-}
-
-/* both[2][rows][size] and step[rows] of x. */
-void split_rows(const float *x, float *both, float *step, int64_t rows, int64_t size, float levels) {
-#pragma omp parallel for if (rows * size > WORTH)
-    for (int64_t r = 0; r < rows; r++)
-        split_(x + r * size, both + r * size, both + (rows + r) * size, step + r, size, levels);
-}
-
-/* y[row] = (y[row] + y[rows + row] / (2 levels)) * step[row] (+ bias), for y[2][rows][size]. */
-void join_rows(float *y, const float *step, const float *bias, int64_t rows, int64_t size, float levels) {
-    const float half = 0.5f / levels;
-#pragma omp parallel for if (rows * size > WORTH)
-    for (int64_t r = 0; r < rows; r++) {
-        float *a = y + r * size;
-        const float *b = y + (rows + r) * size, by = step[r];
-        for (int64_t i = 0; i < size; i++) a[i] = (a[i] + b[i] * half) * by + (bias ? bias[i] : 0.0f);
-    }
 }
 
 /* y[row] = silu(x[row][:size]) * x[row][size:]. */
