@@ -172,10 +172,10 @@ def _deliver(outbox: list[tuple[_Inbox, Event]]) -> None:
 
 def _kv_dtype(settings: dict[str, Any], checkpoint: Checkpoint) -> torch.dtype:
     name = str(settings.get("kv_dtype") or "auto")
-    if name == "auto" and checkpoint.dtype != "int8":
-        return checkpoint.model.dtype
-    # Who rounds the weights does not miss the lower half of a key, and reads half as much.
-    dtype: torch.dtype = getattr(torch, "bfloat16" if name == "auto" else name)
+    if name == "auto" and checkpoint.dtype == "int8":
+        # Who rounds the weights does not miss the lower half of a key, and reads half as much.
+        name = "bfloat16"
+    dtype: torch.dtype = checkpoint.model.dtype if name == "auto" else getattr(torch, name)
     return dtype
 
 
