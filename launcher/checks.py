@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from launcher import packages, page, prepare
+from launcher import node, packages, page, prepare
 from launcher.place import Place, manage, venv_python
 from launcher.probes import listens
 from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
@@ -22,7 +22,16 @@ WEB_TESTS = ("system", "launcher", "accounts", "conversations", "models_registry
 FORCED = ("launcher", "conversations", "inference/tests/test_server.py")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What this shell happens to point at must not change the outcome.
-FOREIGN = ("DATABASE_URL", "REDIS_URL", "SERVER", "HEARTH_HOST", "HEARTH_PORT", "DJANGO_SETTINGS_MODULE")
+FOREIGN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SERVER",
+    "HEARTH_HOST",
+    "HEARTH_PORT",
+    "DJANGO_SETTINGS_MODULE",
+    # Hundreds of processes start in a run; without it each compiles our files anew.
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 def environment(place: Place, model: Path) -> dict[str, str]:
@@ -45,15 +54,13 @@ def run(pytest_args: list[str]) -> int:
         place = Place(data=Path(data).resolve() / "data", python=venv_python())
         place.make()
         tally = Tally()
+        tally.guard()
         model = packages.CACHE / "models" / prepare.MODEL_NAME
+        env = environment(place, model)
         if not pytest_args:
-            needs(tally)
-        if ready(tally, place, model):
-            env = environment(place, model)
-            if pytest_args:
-                pytest(tally, place, env, "pytest", pytest_args)
-            else:
-                everything(tally, place, env)
+            everything(tally, place, env, model)
+        elif python_packages(tally, place) and model_folder(tally, place, model):
+            pytest(tally, place, env, "pytest", pytest_args)
         return tally.end()
 
 
@@ -64,45 +71,89 @@ def needs(tally: Tally) -> None:
     tally.need("nginx", bool(find("nginx")), "nginx was not found")
 
 
-def ready(tally: Tally, place: Place, model: Path) -> bool:
-    """The packages, the page and the real model, each made only when it is not there yet."""
-    return (
-        tally.work("Python packages", lambda: packages.packages(place, ["dev.txt"]))
-        and tally.work("page: packages", lambda: page.node_modules(place))
-        and tally.work("model", lambda: prepare.model_folder(place, model))
-    )
+def python_packages(tally: Tally, place: Place) -> bool:
+    return tally.work("Python packages", lambda: packages.packages(place, ["dev.txt"]))
+
+
+def model_folder(tally: Tally, place: Place, model: Path) -> bool:
+    return tally.work("model", lambda: prepare.model_folder(place, model))
 
 
 def pytest(tally: Tally, place: Place, env: dict[str, str], title: str, words: list[str]) -> None:
     tally.step(title, [str(place.python), "-m", "pytest", *words], env=env, closing=PYTEST_CLOSING)
 
 
-def everything(tally: Tally, place: Place, env: dict[str, str]) -> None:
+def everything(tally: Tally, place: Place, env: dict[str, str], model: Path) -> None:
+    """In three rounds: what fetches, what reads or builds, and the tests, which need all of it."""
+    needs(tally)
+    done: dict[str, bool] = {}
+
+    def python() -> None:
+        done["packages"] = python_packages(tally, place)
+
+    def page_() -> None:
+        page_checks(tally, place, env)
+
+    if node.on_path(env["PATH"], node.version_of, node.in_wsl()):
+        tally.together(python, page_)
+    else:  # it is fetched into the environment that the packages make
+        python()
+        page_()
+    if not done["packages"]:
+        return
+    tally.together(
+        lambda: done.update(model=model_folder(tally, place, model)),
+        lambda: python_checks(tally, place, env),
+        lambda: built(tally, place),
+    )
+    if done["model"]:
+        tests(tally, place, env)
+
+
+def page_checks(tally: Tally, place: Place, env: dict[str, str]) -> None:
+    if tally.work("page: packages", lambda: page.node_modules(place)):
+        npm = ["npm", "run", "-s"]
+        tally.step("page: lint", [*npm, "lint"], env=env, cwd=page.FRONTEND)
+        tally.step("page: types", [*npm, "typecheck"], env=env, cwd=page.FRONTEND)
+        tally.step("page: tests", [*npm, "test"], env=env, cwd=page.FRONTEND, closing=VITEST_CLOSING)
+
+
+def python_checks(tally: Tally, place: Place, env: dict[str, str]) -> None:
     python = [str(place.python), "-m"]
     tally.step("ruff check", [*python, "ruff", "check", "."], env=env)
     tally.step("ruff format", [*python, "ruff", "format", "--check", "."], env=env)
     tally.step("mypy", [*python, "mypy"], env=env)
     tally.step("imports", [str(place.python.parent / "lint-imports")], env=env)
-    npm = ["npm", "run", "-s"]
-    tally.step("page: lint", [*npm, "lint"], env=env, cwd=page.FRONTEND)
-    tally.step("page: types", [*npm, "typecheck"], env=env, cwd=page.FRONTEND)
-    tally.step("page: tests", [*npm, "test"], env=env, cwd=page.FRONTEND, closing=VITEST_CLOSING)
     tally.step("Django check", manage(place, "check"), env=env)
     tally.step("migrations", manage(place, "makemigrations", "--check", "--dry-run"), env=env)
-    # The built page, as the tests of the whole system serve it.
+
+
+def built(tally: Tally, place: Place) -> None:
+    """The built page, as the tests of the whole system serve it."""
     if tally.work("page: build", lambda: page.page(place)):
         tally.work("static files", lambda: prepare.static_files(place))
-    # Those of the whole system mostly wait for processes and pages, the others compute. One thread each: with
-    # more threads than processors OpenMP's wait for each other asleep.
-    python = [str(place.python), "-m", "pytest"]
-    groups = {
-        "pytest, inference": [*python, "inference", "-m", "not (e2e or browser)"],
-        "pytest, web": [*python, *WEB_TESTS, "-m", "not (e2e or browser)"],
-        "pytest, whole system": [*python, "conversations", "tests", "-m", "e2e and not browser"],
-        "pytest, browser": [*python, "tests/browser", "-m", "browser"],
-    }
-    tally.side_by_side(groups, env={**env, "OMP_NUM_THREADS": "1"}, closing=PYTEST_CLOSING)
-    forced = {**env, "HEARTH_PLATFORM": "windows", "OMP_NUM_THREADS": "1"}
-    pytest(tally, place, forced, "pytest, Windows' ways", [*FORCED, "-m", "windows"])
-    grown = {**env, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}
-    pytest(tally, place, grown, "pytest, MariaDB and Redis", ["-m", "database"])
+
+
+def tests(tally: Tally, place: Place, env: dict[str, str]) -> None:
+    """Those of the whole system mostly wait for processes and pages, the others compute."""
+    # With more threads than processors OpenMP's wait for each other asleep.
+    one = {**env, "OMP_NUM_THREADS": "1"}
+    grown = {**one, "DATABASE_URL": MYSQL, "REDIS_URL": REDIS}
+    forced = {**one, "HEARTH_PLATFORM": "windows"}
+
+    def inference() -> None:
+        pytest(tally, place, one, "pytest, inference", ["inference", "-m", "not (e2e or browser)"])
+
+    def web() -> None:
+        pytest(tally, place, one, "pytest, web", [*WEB_TESTS, "-m", "not (e2e or browser)"])
+
+    def whole() -> None:
+        words = ["conversations", "tests", "-m", "e2e and not browser"]
+        pytest(tally, place, one, "pytest, whole system", words)
+
+    def rest() -> None:
+        pytest(tally, place, one, "pytest, browser", ["tests/browser", "-m", "browser"])
+        pytest(tally, place, grown, "pytest, MariaDB and Redis", [*WEB_TESTS, "-m", "database"])
+        pytest(tally, place, forced, "pytest, Windows' ways", [*FORCED, "-m", "windows"])
+
+    tally.together(inference, web, whole, rest)

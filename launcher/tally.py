@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +15,11 @@ from subprocess import PIPE, STDOUT
 
 from launcher import process
 from launcher.place import ROOT, LauncherError
-from system import children
 
-# All steps together; what is still running then is ended and counted as failed.
-DEADLINE = 24 * 60
+# Seconds for everything, the installation included; what still runs then is ended and counted as failed.
+DEADLINE = 23 * 60
+# Seconds from then until this process ends itself, whatever it still waits for.
+GRACE = 30
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 PYTEST_CLOSING = re.compile(r"^=* ?\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s")
 VITEST_CLOSING = re.compile(r"^\s*Tests\s+(.*)\(\d+\)")
@@ -36,6 +39,9 @@ class Tally:
     skipped: int = 0
     until: float = field(default_factory=lambda: time.monotonic() + DEADLINE)
     rows: list[str] = field(default_factory=list)
+    #: Held while counts and rows change, and while what belongs together is printed.
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    clock: threading.Timer | None = None
 
     def count(self, line: str) -> None:
         """Add what the closing line of one test run says."""
@@ -47,6 +53,13 @@ class Tally:
             else:
                 self.failed += int(number)
 
+    def together(self, *lanes: Callable[[], object]) -> None:
+        """Run rows of steps side by side, each in a thread. Returns, or raises what one raised, when all are
+        over. The output of a step in a lane comes in one piece when it ends."""
+        with ThreadPoolExecutor(len(lanes)) as threads:
+            for row in [threads.submit(lane) for lane in lanes]:
+                row.result()
+
     def step(
         self,
         title: str,
@@ -57,64 +70,24 @@ class Tally:
         closing: re.Pattern[str] | None = None,
     ) -> None:
         """Run one step, its output passed on. `closing` finds the line with the counts of a test run."""
-        self.side_by_side({title: command}, env=env, cwd=cwd, closing=closing)
-
-    def side_by_side(
-        self,
-        commands: Mapping[str, list[str]],
-        *,
-        env: Mapping[str, str],
-        cwd: Path = ROOT,
-        closing: re.Pattern[str] | None = None,
-    ) -> None:
-        """Run several steps at a time. The first's output is passed on as it comes, that of the others
-        afterwards."""
         began = time.monotonic()
-        others: dict[str, list[str]] = {title: [] for title in list(commands)[1:]}
-        with ThreadPoolExecutor(len(commands)) as threads:
-            results = {
-                title: threads.submit(
-                    self.watch,
-                    title,
-                    command,
-                    env,
-                    cwd,
-                    closing,
-                    others[title].append if title in others else show,
-                )
-                for title, command in commands.items()
-            }
-        for title, result in results.items():
-            for line in others.get(title, []):
-                show(line)
-            self.finish(title, began, *result.result(), closing)
-
-    def finish(
-        self, title: str, began: float, code: int, last: str, ended: float, closing: re.Pattern[str] | None
-    ) -> None:
-        failed_before = self.failed
-        self.count(last)
-        ok = code == 0 and (bool(last) or closing is None)
-        counted = self.failed > failed_before
-        self.close(title, ended - began, ok=ok, tests=closing is not None, counted=counted)
-
-    def watch(
-        self,
-        title: str,
-        command: list[str],
-        env: Mapping[str, str],
-        cwd: Path,
-        closing: re.Pattern[str] | None,
-        say: Callable[[str], object],
-    ) -> tuple[int, str, float]:
-        """Returns the exit status, the last line that `closing` finds, and when it ended."""
-        say(f"\n── {title}: {' '.join(command)}\n")
+        head = f"\n── {title}: {' '.join(command)}\n"
+        lines: list[str] = []
+        in_lane = threading.current_thread() is not threading.main_thread()
+        say = lines.append if in_lane else show
+        say(head)
         try:
             code, last = self.read(command, env, cwd, closing, say)
         except OSError as error:
             say(f"{command[0]}: {error.strerror}\n")
             code, last = 1, ""
-        return code, last, time.monotonic()
+        with self.lock:
+            show("".join(lines))
+            failed_before = self.failed
+            self.count(last)
+            ok = code == 0 and (bool(last) or closing is None)
+            counted = self.failed > failed_before
+            self.close(title, time.monotonic() - began, ok=ok, tests=closing is not None, counted=counted)
 
     def read(
         self,
@@ -126,12 +99,8 @@ class Tally:
     ) -> tuple[int, str]:
         last = ""
         with process.group(command, cwd=str(cwd), env=dict(env), stdout=PIPE, stderr=STDOUT) as running:
-            clock = threading.Timer(
-                max(1, self.until - time.monotonic()), children.kill_group, args=[running.pid]
-            )
-            clock.start()
-            try:
-                assert running.stdout is not None
+            assert running.stdout is not None
+            with self.bounded():
                 for raw in running.stdout:
                     line = raw.decode(errors="replace")
                     say(line)
@@ -139,21 +108,32 @@ class Tally:
                     if closing and closing.search(plain):
                         last = plain
                 return running.wait(), last
-            finally:
-                clock.cancel()
+
+    @contextlib.contextmanager
+    def bounded(self) -> Iterator[None]:
+        """At the deadline every command that runs is ended."""
+        clock = threading.Timer(max(1, self.until - time.monotonic()), process.end_all)
+        clock.start()
+        try:
+            yield
+        finally:
+            clock.cancel()
 
     def work(self, title: str, do: Callable[[], object]) -> bool:
         """One of the launcher's own preparations as a step; True when it was done."""
         print(f"\n── {title}", flush=True)
         began = time.monotonic()
+        problem: LauncherError | None = None
         try:
-            do()
+            with self.bounded():
+                do()
         except LauncherError as error:
-            print(error, flush=True)
-            self.close(title, time.monotonic() - began, ok=False)
-            return False
-        self.close(title, time.monotonic() - began, ok=True)
-        return True
+            problem = error
+        with self.lock:
+            if problem is not None:
+                print(f"{title}: {problem}", flush=True)
+            self.close(title, time.monotonic() - began, ok=problem is None)
+        return problem is None
 
     def close(
         self, title: str, seconds: float, *, ok: bool, tests: bool = False, counted: bool = False
@@ -170,7 +150,22 @@ class Tally:
             self.failed += 1
             self.rows.append(f"FAILED {'':>9}  {title}: {hint}")
 
+    def guard(self) -> None:
+        """From now on the sum is printed whatever hangs: this process ends itself soon after the deadline."""
+        self.clock = threading.Timer(self.until + GRACE - time.monotonic(), self.give_up)
+        self.clock.daemon = True
+        self.clock.start()
+
+    def give_up(self) -> None:
+        self.failed += 1
+        self.rows.append(f"FAILED {'':>9}  the rest: it was not over when the time was")
+        self.end()
+        process.end_all()
+        os._exit(1)
+
     def end(self) -> int:
+        if self.clock is not None:
+            self.clock.cancel()
         print("\n" + "\n".join(self.rows))
         if self.skipped:
             print(f"{self.skipped} skipped")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from launcher.place import LauncherError
+from launcher import process
+from launcher.place import ROOT, LauncherError
 from launcher.tally import PYTEST_CLOSING, VITEST_CLOSING, Tally
 
 
@@ -75,9 +78,59 @@ def test_a_preparation_that_fails_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert end(tally, capsys) == (1, "1 passed, 1 failed")
 
 
+SLEEPS = ["sh", "-c", "sleep 300; true"]
+
+
 def test_past_the_deadline_a_step_and_its_children_are_ended() -> None:
     tally = Tally(until=time.monotonic())
     began = time.monotonic()
-    tally.step("hanging", ["sh", "-c", "sleep 300; true"], env=os.environ)
+    tally.step("hanging", SLEEPS, env=os.environ)
     assert tally.failed == 1
     assert time.monotonic() - began < 30
+
+
+def test_past_the_deadline_a_preparation_is_ended_too() -> None:
+    def hang() -> None:
+        with process.group(SLEEPS) as running:
+            raise LauncherError(f"ended: {running.wait()}")
+
+    began = time.monotonic()
+    assert not Tally(until=time.monotonic()).work("pip", hang)
+    assert time.monotonic() - began < 30
+
+
+def test_lanes_run_beside_each_other_and_what_each_says_stays_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each waits until the other has begun."""
+    tally = Tally()
+
+    def lane(mine: str, other: str) -> None:
+        wait = f"touch {mine}; echo first {mine}; until [ -e {other} ]; do sleep 0.01; done; echo last {mine}"
+        tally.step(mine, ["sh", "-c", wait], env=os.environ, cwd=tmp_path)
+        tally.step(f"{mine}, tests", says("== 2 passed in 0.1s =="), env=os.environ, closing=PYTEST_CLOSING)
+
+    tally.together(lambda: lane("a", "b"), lambda: lane("b", "a"))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("first", "last"))]
+    assert [line.split()[0] for line in said] == ["first", "last"] * 2
+    assert end(tally, capsys) == (0, "6 passed, 0 failed")
+
+
+#: What no deadline can end: a wait of the run itself.
+HANGS = """
+import time
+from launcher import tally
+tally.GRACE = 0
+one = tally.Tally()
+one.work("a step", lambda: None)
+one.until = time.monotonic()
+one.guard()
+time.sleep(300)
+"""
+
+
+def test_a_run_that_hangs_still_ends_with_its_sum() -> None:
+    command = [sys.executable, "-c", HANGS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "1 passed, 1 failed"
