@@ -95,13 +95,13 @@ class Socket:
     async def send(self, kind: str, **fields: Any) -> None:
         await self.raw.send(json.dumps({"type": kind, **fields}))
 
-    async def next(self, within: float = 10) -> dict[str, Any]:
+    async def next(self, within: float = 30) -> dict[str, Any]:
         async with asyncio.timeout(within):
             frame: dict[str, Any] = json.loads(await self.raw.recv())
         self.seen.append(frame)
         return frame
 
-    async def until(self, kind: str, within: float = 10, **fields: Any) -> dict[str, Any]:
+    async def until(self, kind: str, within: float = 30, **fields: Any) -> dict[str, Any]:
         """The next frame of this type whose fields are these; a surprising error frame ends the wait."""
         async with asyncio.timeout(within):
             while True:
@@ -114,7 +114,7 @@ class Socket:
         """The connection is gone without a word."""
         self.raw.transport.abort()
 
-    async def events(self, turn: str, within: float = 20) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, turn: str, within: float = 60) -> AsyncIterator[dict[str, Any]]:
         """Frames turn.event of this turn, the last included."""
         while True:
             frame = await self.until("turn.event", within, turn=turn)
@@ -122,7 +122,7 @@ class Socket:
             if frame["event"]["kind"] in LAST:
                 return
 
-    async def text(self, turn: str, within: float = 20) -> str:
+    async def text(self, turn: str, within: float = 60) -> str:
         return text_of([frame["event"] async for frame in self.events(turn, within)])
 
 
@@ -221,7 +221,7 @@ class House:
         """A REST call; the answer's JSON, or None."""
         more.setdefault("headers", {})
         more["headers"] |= person.headers if person else {}
-        answer = httpx.request(method, self.url + path, timeout=20, trust_env=False, verify=False, **more)
+        answer = httpx.request(method, self.url + path, timeout=60, trust_env=False, verify=False, **more)
         assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -247,6 +247,7 @@ class House:
             "max_size": None,
             "max_queue": None,
             "ping_interval": None,
+            "open_timeout": 60,
             "proxy": None,
             "compression": None,
         }
@@ -261,7 +262,7 @@ class House:
         """The events of a stream; leave the block to cut it."""
         headers = person.headers | {"Accept": "text/event-stream"} | more.pop("headers", {})
         async with (
-            httpx.AsyncClient(timeout=30, trust_env=False, verify=False) as client,
+            httpx.AsyncClient(timeout=60, trust_env=False, verify=False) as client,
             client.stream(method, self.url + path, headers=headers, **more) as answer,
         ):
             if answer.status_code != 200:
@@ -273,7 +274,7 @@ class House:
         headers = {"Last-Event-ID": str(after)}
         return self.sse(person, "GET", f"/api/turns/{turn}/events/", headers=headers)
 
-    def until(self, holds: Callable[[], Any], what: str, within: float = 20) -> Any:
+    def until(self, holds: Callable[[], Any], what: str, within: float = 60) -> Any:
         """Looks until `holds()` is true; a process that died ends the wait."""
         end = time.monotonic() + within
         while not (found := holds()):

@@ -337,7 +337,7 @@ async def answer_to(held: WebsocketCommunicator, frame: dict[str, Any]) -> dict[
     """The first frame that is about it; hints to all sockets do not count."""
     await held.send_to(text_data=json.dumps(frame))
     while True:
-        found: dict[str, Any] = json.loads(await held.receive_from(timeout=5))
+        found: dict[str, Any] = json.loads(await held.receive_from(timeout=30))
         if found["type"] not in ("heartbeat", "model.changed", "conversation.changed", "turn.started"):
             return found
 

@@ -99,7 +99,7 @@ def test_slow_stalled_silent_and_refusing(hub: FakeHub):
 def test_it_stops_in_the_middle_and_comes_back_at_the_same_place(hub: FakeHub):
     hub.faults.add("stall", after=10, times=1)
     url = f"{hub.endpoint}/acme/m/resolve/main/model.safetensors"
-    with requests.get(url, stream=True, timeout=10) as answer:
+    with requests.get(url, stream=True, timeout=60) as answer:
         hub.until(lambda: hub.sent >= 10)
         hub.stop()
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
@@ -117,10 +117,10 @@ def test_it_runs_as_a_process_of_its_own(hub: FakeHub, tmp_path: Path):
         endpoint = process.stdout.readline().strip()
         try:
             fault = {"kind": "status", "status": 503}
-            assert requests.post(f"{endpoint}/_fake/faults", json=fault, timeout=10).json()["faults"]
-            assert requests.get(f"{endpoint}/api/models", timeout=10).status_code == 503
-            assert requests.delete(f"{endpoint}/_fake/faults", timeout=10).json() == {"faults": []}
-            assert requests.get(f"{endpoint}/api/models", timeout=10).json()[0]["id"] == "acme/m"
+            assert requests.post(f"{endpoint}/_fake/faults", json=fault, timeout=60).json()["faults"]
+            assert requests.get(f"{endpoint}/api/models", timeout=60).status_code == 503
+            assert requests.delete(f"{endpoint}/_fake/faults", timeout=60).json() == {"faults": []}
+            assert requests.get(f"{endpoint}/api/models", timeout=60).json()[0]["id"] == "acme/m"
         finally:
             process.terminate()
         assert process.wait(10) == 0

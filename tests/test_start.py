@@ -22,6 +22,7 @@ import pytest
 
 from inference.engines.echo import word
 from tests.house import PASSWORD, ROOT, House, Person, free_port
+from tests.patience import timed, within
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real_model, pytest.mark.slow]
 PAGE_WITHIN, TOKEN_WITHIN = 5.0, 15.0
@@ -140,17 +141,18 @@ async def killed_in_the_middle(place: Installation, admin: Person) -> None:
         web = place.processes()["web"]
         os.kill(web, signal.SIGKILL)
     # Nobody asks for the turn again: it goes on by itself in the process that start.py makes.
-    place.until(lambda: place.ready() and place.processes()["web"] != web, "another web process", 20)
-    place.until(lambda: place.message(admin, accepted)["status"] == "done", "the end of the answer", 40)
+    place.until(lambda: place.ready() and place.processes()["web"] != web, "another web process", 60)
+    place.until(lambda: place.message(admin, accepted)["status"] == "done", "the end of the answer", 120)
     text = place.message(admin, accepted)["parts"][0]["text"]
     assert text.startswith(seen)
     assert text == "".join(word(9, position) for position in range(80))
     assert "web ended (signal 9)" in "".join(place.said)
 
 
+@timed
 def test_from_an_empty_folder_to_an_answer_through_a_crash_to_ctrl_c(place: Installation) -> None:
     process = place.begin()
-    took = waited(place.ready, place, "the first start", 60)
+    took = waited(place.ready, place, "the first start", 120)
     print(f"first start on an empty folder: ready after {took:.1f} s")
     page = httpx.get(place.url, trust_env=False)
     nonce = re.search(r"'nonce-([^']+)'", page.headers["content-security-policy"])
@@ -168,22 +170,22 @@ def test_from_an_empty_folder_to_an_answer_through_a_crash_to_ctrl_c(place: Inst
     names = place.processes()
     assert {"web", "inference", "worker"} <= set(names) and any(name.startswith("model:") for name in names)
     process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 0, place.logs()
+    assert process.wait(60) == 0, place.logs()
     assert place.left() == []
 
     began = time.monotonic()
     process = place.begin()
-    page_after = waited(lambda: _page(place), place, "the page", 40)
+    page_after = waited(lambda: _page(place), place, "the page", 120)
     body = {"grant_type": "password", "username": "admin", "password": PASSWORD}
     tokens = place.call("POST", "/api/auth/token/", json=body)
     admin = Person(admin.id, tokens["access_token"], tokens["refresh_token"])
     asyncio.run(first_token(place, admin, content="Say hello.", params={"max_tokens": 8, "temperature": 0}))
     token_after = time.monotonic() - began
     print(f"second start: page after {page_after:.1f} s, first token after {token_after:.1f} s")
-    assert page_after <= PAGE_WITHIN * ROOM
-    assert token_after <= TOKEN_WITHIN * ROOM
+    within(PAGE_WITHIN * ROOM, page_after)
+    within(TOKEN_WITHIN * ROOM, token_after)
     process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 0, place.logs()
+    assert process.wait(60) == 0, place.logs()
 
 
 def _page(place: Installation) -> bool:

@@ -16,8 +16,9 @@ import pytest
 from tests.flow import Pace, check_flow
 from tests.house import House, Person, parse_sse
 from tests.nginx import nginx
+from tests.patience import timed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, timed]
 PACED = {"tokens": 25, "delay_ms": 100}
 QUESTION = "Write a long story about a small house at the edge of a forest."
 REAL = {"content": QUESTION, "model": "Real", "params": {"max_tokens": 24, "temperature": 0}}

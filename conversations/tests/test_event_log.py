@@ -169,7 +169,7 @@ async def test_what_comes_during_a_commit_goes_in_the_next(turn: Turn, monkeypat
     def slow(works: list[Any]) -> list[Any]:
         sizes.append(len(works))
         loop.call_soon_threadsafe(begun.set)
-        assert release.wait(10)
+        assert release.wait(60)
         return commit(works)
 
     monkeypatch.setattr(log_writer, "commit", slow)
@@ -217,7 +217,7 @@ def in_thread(function: Callable[..., Any], *args: Any) -> Any:
 
 
 async def watched(turn: Turn, after: int = 0) -> list[int]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [event.seq async for events in follow(turn.pk, after) for event in events]
 
 
@@ -285,7 +285,7 @@ async def test_a_watch_of_a_deleted_turn_ends(turn: Turn):
 
 
 async def test_silence_is_told(turn: Turn):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         found = follow(turn.pk, 1, idle=0.05)
         assert await anext(found) == []
         tails[turn.pk] = Tail()
@@ -313,7 +313,7 @@ async def test_a_silent_stream_is_kept_alive(turn: Turn, monkeypatch: pytest.Mon
     tails[turn.pk] = Tail()
     tails[turn.pk].push([event_log.FIRST])
     lines: Any = aiter(chat.stream(turn.pk, 0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await anext(lines)).startswith(b"id: 1\nevent: status\ndata: {")
         assert await anext(lines) == await anext(lines) == b": ping\n\n"
         tails[turn.pk].push([Logged(2, "finished", "{}")])

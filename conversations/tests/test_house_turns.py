@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.house import LAST, House, Person, text_of
+from tests.patience import timed, within
 
 pytestmark = pytest.mark.e2e
 
@@ -59,7 +61,7 @@ async def test_a_test_stream_is_in_no_list(house: House, anna: Person):
 
 async def test_the_headers_of_a_stream(house: House, anna: Person):
     async with (
-        httpx.AsyncClient(timeout=20, trust_env=False, verify=False) as client,
+        httpx.AsyncClient(timeout=60, trust_env=False, verify=False) as client,
         client.stream(
             "POST",
             house.url + "/api/chat/teststream/",
@@ -72,13 +74,14 @@ async def test_the_headers_of_a_stream(house: House, anna: Person):
         _body = await answer.aread()
 
 
+@timed
 async def test_stop_over_the_socket_frees_the_engine_and_keeps_the_text(house: House, anna: Person):
     async with house.ws(anna) as socket:
         accepted, text = await begun(house, anna, socket)
         began = time.monotonic()
         await socket.send("turn.stop", turn=accepted["turn"])
-        house.until(lambda: house.running() == 0, "the engine to be idle", within=5)
-        assert time.monotonic() - began < 0.3
+        house.until(lambda: house.running() == 0, "the engine to be idle")
+        within(0.3, time.monotonic() - began)
         frames = [frame async for frame in socket.events(accepted["turn"])]
     assert frames[-1]["event"] == {"kind": "finished", "reason": "stopped"}
     message = house.message(anna, accepted)
@@ -86,6 +89,7 @@ async def test_stop_over_the_socket_frees_the_engine_and_keeps_the_text(house: H
     assert message["parts"][0]["text"] == text + text_of([frame["event"] for frame in frames])
 
 
+@timed
 async def test_stop_over_rest_does_the_same(house: House, anna: Person):
     async with house.sse(anna, "POST", "/api/chat/teststream/", json=LONG) as stream:
         accepted = (await anext(stream)).data
@@ -97,8 +101,8 @@ async def test_stop_over_rest_does_the_same(house: House, anna: Person):
             house.call, "POST", f"/api/turns/{accepted['turn']}/stop/", anna, status=202
         )
         assert answer == {"turn": accepted["turn"]}
-        await asyncio.to_thread(house.until, lambda: house.running() == 0, "the engine to be idle", 5)
-        assert time.monotonic() - began < 0.5  # with the call's own way through HTTP
+        await asyncio.to_thread(house.until, lambda: house.running() == 0, "the engine to be idle")
+        within(0.5, time.monotonic() - began)  # with the call's own way through HTTP
         events = [event async for event in stream]
     assert events[-1].data == {"kind": "finished", "reason": "stopped"}
     # A turn that has ended is no error.
@@ -115,10 +119,11 @@ async def test_a_turn_is_not_its_readers(house: House, anna: Person):
     assert house.message(anna, accepted)["status"] == "done"
 
 
+@timed
 async def test_a_sender_who_goes_at_once_has_its_answer_made(house: House, anna: Person):
     """The turn begins while its socket is being closed: nobody's cancellation may leave it lying."""
-    for number in range(5):
-        client_id = f"hasty-{house.env['SERVER']}-{number}"
+    for _ in range(5):
+        client_id = uuid.uuid4().hex
         async with house.ws(anna) as socket:
             await socket.send("turn.start", client_id=client_id, conversation=None, content="hasty")
         async with house.ws(anna) as socket:
@@ -126,12 +131,13 @@ async def test_a_sender_who_goes_at_once_has_its_answer_made(house: House, anna:
             accepted = await socket.until("turn.accepted", client_id=client_id)
             began = time.monotonic()
             await socket.text(accepted["turn"])
-            assert time.monotonic() - began < 3
+            within(3, time.monotonic() - began)
 
 
+@timed
 async def test_a_caller_who_hangs_up_at_once_has_its_answer_made(house: House, anna: Person):
     for number in range(5):
-        body = json.dumps({"content": "hasty", "client_id": f"rest-{house.env['SERVER']}-{number}"})
+        body = json.dumps({"content": "hasty", "client_id": uuid.uuid4().hex})
         head = (
             f"POST /api/chat/stream/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {anna.access}\r\n"
         )
@@ -144,7 +150,7 @@ async def test_a_caller_who_hangs_up_at_once_has_its_answer_made(house: House, a
         async with house.sse(anna, "POST", "/api/chat/stream/", json=json.loads(body)) as stream:
             began = time.monotonic()
             _events = [event async for event in stream]
-        assert time.monotonic() - began < 3
+        within(3, time.monotonic() - began)
 
 
 async def test_a_hundred_cuts_over_both_doors(house: House, anna: Person):
@@ -247,7 +253,7 @@ def test_the_stored_text_is_json_safe(house: House, anna: Person):
         house.url + "/api/chat/stream/",
         headers=anna.headers,
         json=body,
-        timeout=20,
+        timeout=60,
         trust_env=False,
         verify=False,
     ) as answer:

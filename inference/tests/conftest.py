@@ -42,7 +42,7 @@ class Server:
         if self.process.returncode is None:
             with suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 10)
+        return await asyncio.wait_for(self.process.wait(), 30)
 
 
 StartServer = Callable[..., Awaitable[Server]]
@@ -68,7 +68,7 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
 
 
 async def until_up(server: Server) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await server.client.state()

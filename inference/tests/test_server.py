@@ -35,12 +35,14 @@ from inference.tests.conftest import (
     raw,
 )
 from system.address import door
+from tests.patience import timed, within
 
 
 def script_text(tokens: int, seed: int = 0) -> str:
     return "".join(script_tokens({"tokens": tokens, "seed": seed}, GenerateRequest("", HELLO)))
 
 
+@timed
 async def test_an_answer_streams_token_by_token(server: Server) -> None:
     arrivals = []
     async for event in server.client.stream(HELLO, model=echo(tokens=10, delay_ms=40)):
@@ -48,7 +50,8 @@ async def test_an_answer_streams_token_by_token(server: Server) -> None:
             arrivals.append(time.monotonic())
     assert len(arrivals) == 10
     gaps = sorted(b - a for a, b in pairwise(arrivals))
-    assert 0.02 < gaps[len(gaps) // 2] < 0.08
+    assert gaps[len(gaps) // 2] > 0.02
+    within(0.08, gaps[len(gaps) // 2])
 
 
 async def test_the_events_of_an_answer_in_their_order(server: Server) -> None:
@@ -67,6 +70,7 @@ async def test_the_chinese_example(server: Server) -> None:
     assert await server.client.chat(CHINESE) == "You said: 你好！"
 
 
+@timed
 async def test_closing_the_stream_frees_the_model_within_300_ms(server: Server) -> None:
     events = server.client.stream(HELLO, model=echo(tokens=10_000, delay_ms=20))
     async with aclosing(events):
@@ -76,10 +80,11 @@ async def test_closing_the_stream_frees_the_model_within_300_ms(server: Server) 
         assert (await server.model("echo"))["running"] == 1
     began = time.monotonic()
     await server.model_when("echo", lambda line: line["running"] == 0)
-    assert time.monotonic() - began < 0.3
+    within(0.3, time.monotonic() - began)
 
 
 @pytest.mark.windows
+@timed
 async def test_a_killed_child_is_noticed_and_the_answer_goes_on_where_it_was(server: Server) -> None:
     spec, whole = echo(tokens=60, delay_ms=20, seed=7), script_text(60, 7)
     before: list[Event] = []
@@ -90,7 +95,7 @@ async def test_a_killed_child_is_noticed_and_the_answer_goes_on_where_it_was(ser
             pid = (await server.model("echo"))["pid"]
             os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()
-    assert time.monotonic() - killed < 0.5
+    within(0.5, time.monotonic() - killed)
     assert last(before)["code"] == "engine_died" and last(before)["retryable"] is True
     assert whole.startswith(raw(before)) and raw(before) != whole
 
@@ -257,7 +262,7 @@ async def test_a_memory_limit_that_makes_no_sense_stops_the_start(value: str, tm
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stderr=asyncio.subprocess.PIPE, env={**os.environ, "HEARTH_MEMORY_LIMIT": value}
     )
-    _, stderr = await asyncio.wait_for(process.communicate(), 20)
+    _, stderr = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 2 and b"no amount of memory" in stderr
 
 
@@ -289,12 +294,13 @@ async def test_over_tcp_only_the_secret_opens(start_server: StartServer, tmp_pat
 
 
 @pytest.mark.windows
+@timed
 async def test_sigterm_ends_fast_and_takes_the_children_along(server: Server) -> None:
     run = asyncio.create_task(collect(server.client.stream(HELLO, model=echo(tokens=10_000))))
     pid = (await server.model_when("echo", lambda line: line["running"] == 1))["pid"]
     began = time.monotonic()
     assert await server.stop() == 0
-    assert time.monotonic() - began < 2
+    within(2, time.monotonic() - began)
     assert not psutil.pid_exists(pid)
     with pytest.raises(InferenceError):
         if (await run)[-1]["kind"] == "failed":
@@ -309,10 +315,11 @@ async def test_the_children_of_a_killed_server_end(server: Server) -> None:
     await asyncio.to_thread(child.wait, 5)
 
 
+@timed
 async def test_health_is_there_before_the_warm_parent_is(start_server: StartServer) -> None:
     began = time.monotonic()
     server = await start_server()
-    assert time.monotonic() - began < 3
+    within(3, time.monotonic() - began)
     # A model that needs no torch does not wait for the imports either.
     assert await server.client.chat(HELLO, model=echo()) == "You said: Hello"
 
@@ -330,7 +337,7 @@ async def test_a_left_over_socket_is_replaced_and_a_live_one_is_not(
     path = server.client.address
     command = [sys.executable, "-m", "inference.server", "--cold", "--address", path]
     twin = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
-    _, stderr = await asyncio.wait_for(twin.communicate(), 10)
+    _, stderr = await asyncio.wait_for(twin.communicate(), 60)
     assert twin.returncode == 1 and b"runs on" in stderr
     await server.client.state()  # and the first one still answers
     server.process.kill()

@@ -22,6 +22,7 @@ from inference.tests.conftest import (
     joined,
     last,
 )
+from tests.patience import timed, within
 
 
 def slow(model: str, settings: dict[str, Any] | None = None) -> ModelSpec:
@@ -34,6 +35,7 @@ async def begun(server: Server, spec: ModelSpec, answers: int = 1) -> list[async
     return tasks
 
 
+@timed
 async def test_all_answers_of_a_killed_process_end_at_once_and_others_notice_nothing(server: Server) -> None:
     doomed = await begun(server, slow("a"), 5)
     (other,) = await begun(server, echo("b", tokens=40, delay_ms=20))
@@ -42,12 +44,13 @@ async def test_all_answers_of_a_killed_process_end_at_once_and_others_notice_not
     began = time.monotonic()
     for events in await asyncio.gather(*doomed):
         assert (last(events)["code"], last(events)["retryable"]) == ("engine_died", True)
-    assert time.monotonic() - began < 1
+    within(1, time.monotonic() - began)
     line = await server.model_when("a", lambda line: line["state"] == "ready" and line["pid"] != pid)
     assert line["running"] == 0
     assert last(await other)["kind"] == "finished"
 
 
+@timed
 async def test_a_process_that_is_stopped_is_replaced_after_the_stall_limit(server: Server) -> None:
     doomed = await begun(server, slow("a", {"stall_limit": 2}), 3)
     (other,) = await begun(server, echo("b", tokens=100, delay_ms=20))
@@ -57,7 +60,7 @@ async def test_a_process_that_is_stopped_is_replaced_after_the_stall_limit(serve
     for events in await asyncio.gather(*doomed):
         assert (last(events)["code"], last(events)["retryable"]) == ("engine_died", True)
         assert "silent" in last(events)["message"]
-    assert time.monotonic() - began < 5
+    within(5, time.monotonic() - began)
     await server.model_when("a", lambda line: line["state"] == "ready" and line["pid"] != pid)
     assert not psutil.pid_exists(pid)
     assert last(await other)["kind"] == "finished"
@@ -75,7 +78,7 @@ async def test_an_engine_that_makes_no_step_is_replaced_after_the_spin_limit(ser
         "a", tokens=5, delay_ms=1, fault="hang", fault_at=2, settings={"spin_limit": 1, "stall_limit": 1}
     )
     (hung,) = await begun(server, spec)
-    ended = last(await asyncio.wait_for(hung, 10))
+    ended = last(await asyncio.wait_for(hung, 30))
     assert (ended["code"], ended["retryable"]) == ("engine_died", True) and "no step" in ended["message"]
 
 

@@ -83,7 +83,7 @@ if sys.argv[1] == "create_admin" and "taken" in sys.argv:
 }
 
 
-def until(true: Callable[[], Any], within: float = 15) -> Any:
+def until(true: Callable[[], Any], within: float = 60) -> Any:
     """What `true()` returns once it is something; looks every 20 ms."""
     tick = threading.Event()
     end = time.monotonic() + within

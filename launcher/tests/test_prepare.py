@@ -191,7 +191,7 @@ def test_a_step_that_is_interrupted_leaves_no_process_behind(place: Place, tmp_p
     until(note.exists)
     inner_pid = int(note.read_text())
     running.send_signal(signal.SIGTERM)
-    said, _ = running.communicate(timeout=15)
+    said, _ = running.communicate(timeout=60)
     assert "stopped" in said
     until(lambda: gone(inner_pid))
 

@@ -42,7 +42,7 @@ class FakeInference:
         up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(up)), daemon=True)
         self._thread.start()
-        assert up.wait(10)
+        assert up.wait(60)
 
     def stop(self) -> None:
         """As a killed process: connections break, the socket's file stays away, pins are forgotten."""

@@ -17,6 +17,7 @@ from models_registry.hubs import headers, limits
 from models_registry.hubs.choose import wanted_files
 from models_registry.tests.conftest import safetensors
 from tests.fake_hub import FakeHub
+from tests.patience import timed, within
 
 BOTH = ["modelscope", "huggingface"]
 
@@ -136,6 +137,7 @@ def test_headers_that_are_none_are_refused_and_not_read_to_the_end(hub: FakeHub)
     )
 
 
+@timed
 def test_a_hub_that_is_slow_does_not_hold_anybody(
     folder: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ):
@@ -147,7 +149,7 @@ def test_a_hub_that_is_slow_does_not_hold_anybody(
     with pytest.raises(AppError) as caught:
         headers.facts(client, info)
     assert caught.value.code == "hub_unreachable"
-    assert time.monotonic() - began < 3
+    within(3, time.monotonic() - began)
 
 
 def test_a_hub_that_ends_in_the_middle_is_an_error_of_the_hub(folder: Path, hub: FakeHub):

@@ -16,6 +16,7 @@ from models_registry.hubs import limits
 from models_registry.models import Model
 from models_registry.tests.conftest import safetensors
 from tests.fake_hub import FakeHub
+from tests.patience import timed, within
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,7 @@ def test_the_one_that_answers_is_suggested(
     assert (face["reachable"], face["latency_ms"], face["suggested"]) == (False, None, False)
 
 
+@timed
 def test_offline_the_list_comes_quickly_and_suggests_nothing(
     admin_api: APIClient, hub: FakeHub, settings: Any
 ):
@@ -85,7 +87,7 @@ def test_offline_the_list_comes_quickly_and_suggests_nothing(
     settings.HEARTH_HUBS["huggingface"] = {"endpoint": "http://no-such-host.invalid", "token": ""}
     began = time.monotonic()
     found = admin_api.get("/api/hubs/").json()["results"]
-    assert time.monotonic() - began < limits.REACH + 1
+    within(limits.REACH + 1, time.monotonic() - began)
     assert not any(line["reachable"] or line["suggested"] for line in found)
 
 

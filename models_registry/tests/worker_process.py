@@ -119,7 +119,7 @@ class House:
         assert self.worker is not None
         began = time.monotonic()
         self.worker.send_signal(signal.SIGTERM)
-        assert self.worker.wait(timeout=10) == 0, self.said()
+        assert self.worker.wait(timeout=60) == 0, self.said()
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -131,7 +131,7 @@ class House:
         return self.log.read_text()
 
     def rows(self, sql: str, *args: Any) -> list[Any]:
-        connection = sqlite3.connect(self.database, timeout=20)
+        connection = sqlite3.connect(self.database, timeout=60)
         try:
             with connection:
                 return connection.execute(sql, args).fetchall()
@@ -141,7 +141,7 @@ class House:
     def job_state(self, job_id: str) -> str:
         return str(self.rows("SELECT state FROM models_registry_job WHERE id = ?", job_id)[0][0])
 
-    def until(self, true: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
+    def until(self, true: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, f"{what} did not come\n{self.said()}"

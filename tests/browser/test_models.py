@@ -28,7 +28,7 @@ def choose(page: Page, model: str, entry: str) -> None:
 def test_a_model_that_loads_is_told_by_name_and_per_cent(
     chat_with: Callable[..., Page], house: House, admin: Person, someone: Person
 ) -> None:
-    house.echo_model(admin, "Heavy", tokens=5, seed=5, settings={"load_ms": 3000})
+    house.echo_model(admin, "Heavy", tokens=5, seed=5, settings={"load_ms": 6000})
     page = chat_with(someone, "Heavy")
     picker = page.get_by_test_id("model-picker")
     expect(picker).to_have_attribute("data-state", "stopped")
@@ -48,6 +48,8 @@ def test_the_menu_has_every_model_with_its_state_and_a_choice_answers(
     page = guests.open(someone)
     page.get_by_test_id("model-picker").click()
     rows = page.locator(".pick-row")
+    for name in ("Quick", "Paced", "Long"):
+        expect(rows.filter(has_text=name).first).to_be_visible()
     texts = rows.all_inner_texts()
     assert {"Quick", "Paced", "Long"} <= {text.split("\n")[0].removesuffix(" Default") for text in texts}
     assert all(len(text.split("\n")) >= 2 for text in texts), "a state in words beside each name"

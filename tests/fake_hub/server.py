@@ -50,7 +50,7 @@ class FakeHub:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=[ready], name="fake hub", daemon=True)
         self._thread.start()
-        if not ready.wait(10) or self._loop is None:
+        if not ready.wait(60) or self._loop is None:
             raise RuntimeError(f"The fake hub does not listen on port {self.port}.")
         return self
 
@@ -70,7 +70,7 @@ class FakeHub:
     ) -> None:
         self.stop()
 
-    def until(self, true: Callable[[], bool], within: float = 10) -> None:
+    def until(self, true: Callable[[], bool], within: float = 60) -> None:
         """Wait until `true()`, looked at after every request and every piece of a file."""
         ends = time.monotonic() + within
         with self._change:

@@ -19,6 +19,7 @@ from models_registry.downloads.storage import Part
 from models_registry.downloads.tests.conftest import HASTY, info_of, read
 from models_registry.downloads.transfer import Patience, Transfer
 from tests.fake_hub import FakeHub
+from tests.patience import timed, within
 
 WEIGHTS = "model.safetensors"
 BOTH = pytest.mark.parametrize("name", ["modelscope", "huggingface"])
@@ -37,7 +38,7 @@ def start(folder: Path, name: str = "huggingface", only: str | None = None, **mo
     return transfer
 
 
-def ended(transfer: Transfer, within: float = 20) -> Transfer:
+def ended(transfer: Transfer, within: float = 60) -> Transfer:
     transfer.join(within)
     assert not transfer.is_alive()
     return transfer
@@ -203,6 +204,7 @@ def test_redirects_that_never_end_are_left(
     assert failed(start(tmp_path / "to", only="config.json"))[0] == "bad_redirect"
 
 
+@timed
 def test_a_stop_ends_at_once_also_while_nothing_comes(
     make_repo: Callable[..., Path], hub: FakeHub, tmp_path: Path
 ) -> None:
@@ -213,7 +215,8 @@ def test_a_stop_ends_at_once_also_while_nothing_comes(
     began = time.monotonic()
     transfer.stop()
     ended(transfer)
-    assert time.monotonic() - began < 1 and transfer.error is None
+    assert transfer.error is None
+    within(1, time.monotonic() - began)
 
 
 def test_a_full_disk_is_told_and_what_fitted_stays(
