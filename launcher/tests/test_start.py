@@ -187,6 +187,24 @@ def test_logs_show_the_last_lines_of_a_role(house: House) -> None:
     assert shown
 
 
+def test_logs_are_followed_also_over_a_cut(house: House) -> None:
+    log = house.data / "logs" / "web.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("first\n")
+    command = house.command("logs", "web", "-f")
+    with subprocess.Popen(command, env=house.environ(), text=True, stdout=subprocess.PIPE) as following:
+        house.line(following, "first")
+        with log.open("a") as more:
+            more.write("second\n")
+        house.line(following, "second")
+        os.truncate(log, 0)
+        with log.open("a") as more:
+            more.write("x\n")
+        house.line(following, "x")
+        following.send_signal(signal.SIGINT)
+        assert following.wait(timeout=15) == 130
+
+
 def test_doctor_fits_on_a_screen_and_keeps_passwords(house: House) -> None:
     os.environ["DATABASE_URL"] = "mysql://u:secret@db:3306/hearth"
     try:
