@@ -111,7 +111,12 @@ def test_without_a_running_hearth_the_default_models_folder_is_measured(
 ) -> None:
     found = {"name": "q", "why": "-", "away": True, "folder": "/models/q", "dtype": "int8"}
     asked: list[tuple[str, str]] = []
-    monkeypatch.setattr(probes, "speed", lambda place, *words: asked.append(words) or 3.0)
+
+    def speed(place: Place, folder: str, dtype: str) -> float:
+        asked.append((folder, dtype))
+        return 3.0
+
+    monkeypatch.setattr(probes, "speed", speed)
     assert "3.0 tokens/s" in doctor.answer(says(tmp_path, json.dumps(found))).value
     assert asked == [("/models/q", "int8")]
 
