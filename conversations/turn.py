@@ -156,7 +156,7 @@ class TurnRun:
         if last is not None and kind in ("text", "reasoning") and last["kind"] == kind:
             last["text"] += event["text"]
             last["raw"] += event["raw"]
-        elif kind == "status" and last is not None and last["kind"] == "status":
+        elif kind == "status" and last is not None and last.get("phase") == event["phase"]:
             self._pending[-1] = event
         else:
             self._pending.append(event)

@@ -34,7 +34,7 @@ def test_start_makes_everything_says_the_address_and_ctrl_c_ends_it_all(house: H
     assert stat.S_IMODE(house.data.stat().st_mode) == 0o700
 
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=15) == 0
+    assert process.wait(timeout=60) == 0
     assert all(gone(p["pid"]) for p in found["processes"])
     assert house.status() == {"url": None, "ready": False, "processes": []}
     assert house.call("status").returncode == 1
@@ -49,7 +49,7 @@ def test_a_second_start_says_that_it_runs(house: House) -> None:
 
 def test_a_later_start_runs_no_step_again(house: House) -> None:
     house.start().send_signal(signal.SIGTERM)
-    house.started[0].wait(timeout=15)
+    house.started[0].wait(timeout=60)
     before = house.calls()
     second = house.start()
     house.line(second, "Said found_models")
@@ -171,7 +171,7 @@ def test_run_is_the_role_itself_with_production_settings(house: House) -> None:
         assert house.calls() == ["collectstatic --noinput --clear", "migrate --noinput"]
     finally:
         web.terminate()
-        web.wait(timeout=15)
+        web.wait(timeout=60)
     until(lambda: gone(found["pid"]))
 
 
