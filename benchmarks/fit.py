@@ -6,8 +6,9 @@
 Each model is loaded by the engine in a process of its own, forked as the service forks them. Its memory
 (anonymous, and what is there of the weights' files) is read before, when it is loaded, and when a KV cache
 for each context is written (with ones: prompts of that length would take hours). Before the model a twin of
-next to no size is loaded and let go, so that libraries and what they keep do not count as weights: that is
-the overhead, printed apart. `peak` is the most that the load took on the way. Needs Linux.
+two layers is loaded and let go, so that libraries and what they keep (oneDNN a program for each shape that it
+multiplies in bfloat16) do not count as weights: that is the overhead, printed apart. `peak` is the most that
+the load took on the way. Needs Linux.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any, cast
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.fit_models import FAMILIES, make  # noqa: E402
+from benchmarks.fit_models import FAMILIES, make, twin  # noqa: E402
 from inference.engines import allocator, fit  # noqa: E402
 from inference.protocol import ModelSpec  # noqa: E402
 
@@ -70,13 +71,13 @@ class Line:
         return f"{self.model:22} {self.dtype:9} {self.context:6} {shown}  {100 * self.off:+6.1f} %"
 
 
-def run(link: Connection, twin: Path, folder: Path, dtype: str, contexts: list[int]) -> None:
+def run(link: Connection, small: Path, folder: Path, dtype: str, contexts: list[int]) -> None:
     """In a process of its own, forked as the service forks them. Loads the twin and lets it go, so that all
     that a model's process takes anyway is there; then the model, and writes its cache."""
     from inference.engines.packed.cache import KVCache, LayerShape
 
     allocator.before_load()
-    asyncio.run(_load(twin, dtype, contexts[-1]))
+    asyncio.run(_load(small, dtype, contexts[-1]))
     allocator.after_load()
     before = _held() + _tokenizer(folder)
     peaks: list[int] = []
@@ -191,16 +192,12 @@ def main() -> None:
     context.set_forkserver_preload(["inference.engines.preload"])
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
-        subjects = [
-            (name, make(work / name, name), make(work / f"{name}-tiny", name, tiny=True))
-            for name in args.families
-        ]
-        llama = make(work / "llama-tiny", "llama", tiny=True)
-        subjects += [(folder.name, folder, llama) for folder in args.model]
+        folders = [make(work / name, name) for name in args.families] + args.model
+        subjects = [(folder.name, folder, twin(work / f"{folder.name}-twin", folder)) for folder in folders]
         print("MB, predicted / measured: context, weights, KV, overhead, peak, how far weights + KV are off")
-        for name, folder, twin in subjects:
+        for name, folder, small in subjects:
             for dtype in args.dtypes:
-                real = measure(context, twin, folder, dtype, args.contexts)
+                real = measure(context, small, folder, dtype, args.contexts)
                 new = compare(name, folder, dtype, real)
                 print(*(line.row() for line in new), sep="\n", flush=True)
                 lines += new

@@ -59,9 +59,8 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any], str]] = {
 }
 
 
-def make(folder: Path, family: str, tiny: bool = False) -> Path:
-    """Writes the model unless it is there. `tiny`: the same with weights and KV that are next to nothing, by
-    which the rest of a process is told."""
+def make(folder: Path, family: str) -> Path:
+    """Writes the model unless it is there."""
     if (folder / "model.safetensors").is_file():
         return folder
     import torch
@@ -71,16 +70,28 @@ def make(folder: Path, family: str, tiny: bool = False) -> Path:
 
     name, config, options, dtype = FAMILIES[family]
     options = {**_COMMON, **options}
-    if tiny:
-        small = {"vocab_size": 512, "hidden_size": 96, "intermediate_size": 64, "moe_intermediate_size": 32}
-        options |= {key: value for key, value in small.items() if key in options}
-        options["num_hidden_layers"] = 2
-        if "layer_types" in options:
-            options["layer_types"] = options["layer_types"][-2:]
     tokenizer = _tokenizer(["<|im_start|>", "<|im_end|>"], "<|im_end|>", _TEMPLATE)
     torch.manual_seed(1)
     made = getattr(transformers, config)(eos_token_id=tokenizer.eos_token_id, **options)
     model = getattr(transformers, f"{name}ForCausalLM")(made).to(getattr(torch, dtype))
     model.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def twin(folder: Path, of: Path) -> Path:
+    """The model in `of` with its last two layers only and random weights: whatever libraries keep for the
+    shapes that they multiply, they keep for it too. Written unless it is there."""
+    if (folder / "model.safetensors").is_file():
+        return folder
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(of, local_files_only=True)
+    config.num_hidden_layers = 2
+    if kinds := getattr(config, "layer_types", None):
+        config.layer_types = kinds[-2:]
+    model: Any = transformers.AutoModelForCausalLM.from_config(config, dtype=config.dtype)
+    model.save_pretrained(folder, safe_serialization=True)
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(of, local_files_only=True)
     tokenizer.save_pretrained(folder)
     return folder

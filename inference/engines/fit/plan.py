@@ -14,6 +14,8 @@ from inference.engines.fit.weights import weights_bytes
 # Beside weights and KV: tokenizer, activations of a step, what a forked child touches of its parent; on a
 # GPU the driver's context and workspaces. vLLM and SGLang are several processes with a torch each.
 _OVERHEAD = {"cpu": 256 << 20, "cuda": 1 << 30}
+# oneDNN keeps a program for each shape that it multiplied in bfloat16 (measured: up to 86 MB more).
+_BFLOAT16 = 96 << 20
 _SERVER_OVERHEAD = {"llama_cpp": 192 << 20, "vllm": 2 << 30, "sglang": 2 << 30}
 
 
@@ -69,14 +71,16 @@ def foresee(
     kind = device.partition(":")[0]
     wanted, least = bounds(settings, facts.config)
     most = longest(settings, facts.config)
+    overhead = _SERVER_OVERHEAD.get(engine) or _OVERHEAD.get(kind, _OVERHEAD["cuda"])
     if engine in _SERVER_OVERHEAD:
         weights, peak, per_token = _server(facts, settings, engine)
     else:
+        overhead += _BFLOAT16 if kind == "cpu" and settings.get("dtype") == "bfloat16" else 0
         weights, peak = weights_bytes(facts, settings, kind)
         per_token = kv_bytes_per_token(facts.config, kv_width(settings, kind))
     return Fit(
         weights=weights,
-        overhead=_SERVER_OVERHEAD.get(engine) or _OVERHEAD.get(kind, _OVERHEAD["cuda"]),
+        overhead=overhead,
         kv_per_token=per_token,
         wanted_tokens=wanted,
         least_tokens=least,
