@@ -41,6 +41,8 @@ class Job:
     continues: bool
     resumed: bool = False
     stop_requested: bool = False
+    # What the user has to know before the answer: {code, message, extra}.
+    notice: dict[str, Any] | None = None
     # Of whoever started the turn: its failures are told in it.
     language: str = settings.LANGUAGE_CODE
 
@@ -97,8 +99,18 @@ def _job(turn: Turn, folder: Folder, seq: int, raw: str) -> Job:
         continues=continues,
         resumed=turn.epoch > 1,
         stop_requested=turn.stop_requested,
+        notice=_notice(turn),
         language=language_of(turn),
     )
+
+
+def _notice(turn: Turn) -> dict[str, Any] | None:
+    gone = turn.options.get("lost_model")
+    if not gone or turn.model is None:
+        return None
+    names = {"gone": gone, "name": turn.model.name}
+    message = _("The model %(gone)s of this conversation was deleted; %(name)s answers.") % names
+    return {"code": "model_gone", "message": message, "extra": {"gone": gone, "model": turn.model_id}}
 
 
 def _branch(turn: Turn) -> Messages:

@@ -25,6 +25,8 @@ class Conversation(models.Model):
         related_name="+",
         verbose_name=_("model"),
     )
+    # The name of the chosen model, once it was deleted: the default answers now, and the user is told so.
+    lost_model = models.CharField(max_length=128, blank=True, default="", editable=False)
     system = models.TextField(_("system prompt"), blank=True, default="")
     params = models.JSONField(_("sampling params"), blank=True, default=dict)
     pinned = models.BooleanField(_("pinned"), default=False)

@@ -167,6 +167,7 @@ def conversation_dict(conversation: Conversation) -> dict[str, Any]:
         "id": conversation.pk,
         "title": conversation.title,
         "model": conversation.model_id,
+        "lost_model": conversation.lost_model,
         "system": conversation.system,
         "params": conversation.params,
         "pinned": conversation.pinned,

@@ -38,6 +38,7 @@ class ConversationRead(serializers.Serializer[Any]):
     id = serializers.CharField()
     title = serializers.CharField()
     model = serializers.CharField(allow_null=True)
+    lost_model = serializers.CharField(help_text="Name of the chosen model, if it was deleted; else empty.")
     system = serializers.CharField()
     params = ObjectField()
     pinned = serializers.BooleanField()

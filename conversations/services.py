@@ -94,6 +94,8 @@ def _resolved(user_id: str, values: dict[str, Any]) -> dict[str, Any]:
     found = dict(values)
     if found.get("model") is not None:
         found["model"] = model_resolve(found["model"], user_id)
+    if "model" in found:
+        found["lost_model"] = ""
     if "params" in found:
         found["params"] = params_check(found["params"])
     return found
@@ -284,11 +286,13 @@ def _turn(
     conversation.updated = timezone.now()
     # Only a model that was named stays with the conversation; others follow the default.
     if ask.model is not None:
-        conversation.model = model
+        conversation.model, conversation.lost_model = model, ""
+    elif conversation.lost_model and model is not None:
+        options = options | {"lost_model": conversation.lost_model}
     if conversation._state.adding:
         conversation.save(force_insert=True)
     else:
-        conversation.save(update_fields=["active_leaf", "updated", "title", "model"])
+        conversation.save(update_fields=["active_leaf", "updated", "title", "model", "lost_model"])
     if new:
         Message.objects.bulk_create(new)
     turn = Turn.objects.create(

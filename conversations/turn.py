@@ -92,6 +92,8 @@ class TurnRun:
         self._progress, pause = loop.time(), 0.1
         if job.resumed:
             self._put({"kind": "status", "phase": "resuming"})
+        if job.notice and not job.resumed:
+            self._put({"kind": "status", "phase": "queued", "position": 0, "notice": job.notice})
         if job.raw and not job.continues:
             return self._interrupted(_("The server was restarted and this model cannot go on."))
         while True:

@@ -15,12 +15,13 @@ from accounts.models import User
 from config.errors import AppError
 from conversations import leases, selectors, services
 from conversations.event_log import rows_of, turn_end
+from conversations.job import job_read
 from conversations.models import Conversation, Message, Turn
 from conversations.parts import Folder
 from conversations.runner import _take_over
 from conversations.services import Ask, Begun
 from models_registry.models import Model
-from models_registry.services import model_create, model_update
+from models_registry.services import model_create, model_delete, model_update
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -397,3 +398,26 @@ def test_a_model_that_was_taken_away_refuses_the_next_turn_with_words(anna: User
         assert "can no longer use the model Echo" in error.message
     model_update(echo, users=["anna"])
     assert services.turn_start(ask, conversation_id=begun.conversation, content="two").created
+
+
+def test_the_answer_in_place_of_a_deleted_models_says_so(anna: User, echo: Model, api: APIClient):
+    other = model_create(name="Other", source={"kind": "echo"}, settings={"inline": True})
+    begun = end(services.turn_start(Ask(anna.pk, model="Other"), conversation_id=None, content="one"))
+    model_delete(other)
+    path = f"/api/conversations/{begun.conversation}/"
+    assert (api.get(path).json()["model"], api.get(path).json()["lost_model"]) == (None, "Other")
+    again = (
+        partial(services.turn_start, Ask(anna.pk), conversation_id=begun.conversation, content="two"),
+        partial(services.turn_retry, Ask(anna.pk), message_id=begun.assistant_message),
+        partial(services.turn_continue, Ask(anna.pk), message_id=begun.assistant_message),
+    )
+    for start in again:
+        job = job_read(start().turn)
+        assert job is not None and job.notice is not None
+        assert job.notice["message"] == "The model Other of this conversation was deleted; Echo answers."
+        Turn.objects.filter(pk=job.turn).update(state="ended")
+    assert api.patch(path, {"model": "Echo"}, format="json").json()["lost_model"] == ""
+    job = job_read(
+        services.turn_start(Ask(anna.pk), conversation_id=begun.conversation, content="three").turn
+    )
+    assert job is not None and job.notice is None

@@ -23,6 +23,7 @@ from inference.protocol import Event
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 BUSY = InferenceError("busy", "Too many wait for this model already.", True).to_event()
+GONE = InferenceError("unavailable", "The model service does not answer.", True).to_event()
 STOP = {"kind": "finished", "reason": "stop"}
 
 
@@ -48,7 +49,7 @@ async def made(turn: Turn, *attempts: list[Event]) -> tuple[list[Event], Scripte
     job = await in_db(job_read, turn.pk)
     assert job is not None
     service = Scripted(list(attempts))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await TurnRun(job, service, Tail()).run()  # type: ignore[arg-type]
     return [orjson.loads(event.data) for event in await in_db(events_after, turn.pk, 1)], service
 
@@ -96,3 +97,24 @@ async def test_a_call_is_a_part_and_its_raw_goes_into_the_place_to_go_on_from(tu
     part = {"type": "tool_call", "id": "c1", "name": "add", "arguments": {"a": 1}}
     assert message.parts == [{"type": "text", "text": "So "}, part, {"type": "text", "text": "3"}]
     assert message.raw == "So <tool_call>…</tool_call>3"
+
+
+async def test_every_phase_is_told_and_of_one_phase_the_newest(turn: Turn):
+    phases = [
+        {"kind": "status", "phase": p, "progress": n} for n, p in enumerate(["queued", "loading", "loading"])
+    ]
+    events, _ = await made(turn, [*phases, GONE], [text("on"), STOP])
+    told = [event["phase"] for event in events if event["kind"] == "status"]
+    assert told[-1] == "resuming" and {"queued", "loading"} <= set(told)
+    assert [e["progress"] for e in events if e.get("phase") == "loading"][-1] == 2
+
+
+async def test_a_notice_is_told_before_the_answer(turn: Turn):
+    notice = {"code": "model_gone", "message": "Gone.", "extra": {}}
+    job = await in_db(job_read, turn.pk)
+    assert job is not None
+    job.notice = notice
+    await TurnRun(job, Scripted([[text("hi"), STOP]]), Tail()).run()  # type: ignore[arg-type]
+    events = [orjson.loads(event.data) for event in await in_db(events_after, turn.pk, 1)]
+    assert events[0] == {"kind": "status", "phase": "queued", "position": 0, "notice": notice}
+    assert events[-1] == STOP

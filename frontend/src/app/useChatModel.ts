@@ -7,13 +7,13 @@ import { defaultModel, findModel, usable } from '@/features/models/stores/state'
 import { useStore } from '@/shared/lib/store'
 import type { Model } from '@/shared/types/wire'
 
-/** The chat at this address and the model that answers in it: picked by hand, else the conversation's, else the default. */
-export function useChatModel(conversation: string | null): { chat: Chat; model: Model | null; models: Model[]; modelsKnown: boolean } {
+/** The chat at this address and the model that answers in it: picked by hand, else the conversation's, else the default. `lost` names one that is gone. */
+export function useChatModel(conversation: string | null): { chat: Chat; model: Model | null; lost: string; models: Model[]; modelsKnown: boolean } {
   const chat = chatOf(conversation)
   const picked = useStore(chat.pick)
   const known = useStore(models)
   const list = useStore(conversations)
-  const ownRef = list.items.find((item) => item.id === conversation)?.model
-  const model = findModel(known, picked) ?? findModel(known, ownRef) ?? defaultModel(known)
-  return { chat, model, modelsKnown: known.state !== 'loading', models: useMemo(() => usable(known), [known]) }
+  const own = list.items.find((item) => item.id === conversation)
+  const model = findModel(known, picked) ?? findModel(known, own?.model) ?? defaultModel(known)
+  return { chat, model, lost: picked ? '' : own?.lost_model ?? '', modelsKnown: known.state !== 'loading', models: useMemo(() => usable(known), [known]) }
 }

@@ -104,6 +104,8 @@ export const en = {
   'chat.copyMessage': 'Copy message',
   'chat.shorten': 'Shorten the message',
   'chat.chooseModel': 'Choose another model',
+  'chat.lostModel': 'The model {gone} of this conversation was deleted; {model} answers.',
+  'chat.lostModelNone': 'The model {gone} of this conversation was deleted. Choose another one.',
   'chat.toModels': 'To the models',
   'chat.edit': 'Edit message',
   'chat.editLabel': 'Your message, to be changed',

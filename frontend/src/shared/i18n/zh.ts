@@ -106,6 +106,8 @@ export const zh: Record<keyof typeof en, string> = {
   'chat.copyMessage': '复制消息',
   'chat.shorten': '缩短消息',
   'chat.chooseModel': '换一个模型',
+  'chat.lostModel': '这个对话的模型 {gone} 已被删除，现在由 {model} 回答。',
+  'chat.lostModelNone': '这个对话的模型 {gone} 已被删除，请选择另一个。',
   'chat.toModels': '查看模型',
   'chat.edit': '修改消息',
   'chat.editLabel': '修改你的消息',

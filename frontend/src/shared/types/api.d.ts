@@ -591,6 +591,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The models that one may use. */
+        get: operations["v1_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One of them. */
+        get: operations["v1_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description An answer, whole or as a stream. */
+        post: operations["v1_chat_completions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description No model here makes any yet: 400. */
+        post: operations["v1_embeddings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -653,6 +721,8 @@ export interface components {
             id: string;
             title: string;
             model: string | null;
+            /** @description Name of the chosen model, if it was deleted; else empty. */
+            lost_model: string;
             system: string;
             params: {
                 [key: string]: unknown;
@@ -2253,6 +2323,229 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StopAccepted"];
+                };
+            };
+        };
+    };
+    v1_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description As OpenAI's errors. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error?: {
+                            message?: string;
+                            type?: string;
+                            param?: string | null;
+                            code?: string | null;
+                        };
+                    };
+                };
+            };
+        };
+    };
+    v1_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description As OpenAI's errors. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error?: {
+                            message?: string;
+                            type?: string;
+                            param?: string | null;
+                            code?: string | null;
+                        };
+                    };
+                };
+            };
+        };
+    };
+    v1_chat_completions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description A model's name or id. */
+                    model: string;
+                    messages: {
+                        [key: string]: unknown;
+                    }[];
+                    stream?: boolean;
+                    stream_options?: {
+                        include_usage?: boolean;
+                    };
+                    tools?: {
+                        [key: string]: unknown;
+                    }[];
+                    tool_choice?: ("none" | "auto" | "required") | {
+                        [key: string]: unknown;
+                    };
+                    parallel_tool_calls?: boolean;
+                    response_format?: {
+                        [key: string]: unknown;
+                    };
+                    stop?: string | string[];
+                    logit_bias?: {
+                        [key: string]: unknown;
+                    };
+                    logprobs?: boolean;
+                    /** @enum {integer} */
+                    n?: 1;
+                    /** @enum {number} */
+                    frequency_penalty?: 0;
+                    /** @enum {string} */
+                    reasoning_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh";
+                    thinking?: boolean;
+                    chat_template_kwargs?: {
+                        [key: string]: unknown;
+                    };
+                    modalities?: "text"[];
+                    temperature?: number;
+                    top_p?: number;
+                    min_p?: number;
+                    repetition_penalty?: number;
+                    presence_penalty?: number;
+                    top_k?: number;
+                    max_tokens?: number;
+                    max_completion_tokens?: number;
+                    seed?: number;
+                    top_logprobs?: number;
+                    /** @description Taken, without effect. */
+                    user?: unknown;
+                    /** @description Taken, without effect. */
+                    store?: unknown;
+                    /** @description Taken, without effect. */
+                    metadata?: unknown;
+                    /** @description Taken, without effect. */
+                    service_tier?: unknown;
+                    /** @description Taken, without effect. */
+                    safety_identifier?: unknown;
+                    /** @description Taken, without effect. */
+                    prompt_cache_key?: unknown;
+                    /** @description Taken, without effect. */
+                    verbosity?: unknown;
+                    /** @description Taken, without effect. */
+                    prompt_cache_retention?: unknown;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/event-stream": string;
+                };
+            };
+            /** @description As OpenAI's errors. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error?: {
+                            message?: string;
+                            type?: string;
+                            param?: string | null;
+                            code?: string | null;
+                        };
+                    };
+                };
+            };
+        };
+    };
+    v1_embeddings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    model: string;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description As OpenAI's errors. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error?: {
+                            message?: string;
+                            type?: string;
+                            param?: string | null;
+                            code?: string | null;
+                        };
+                    };
                 };
             };
         };

@@ -68,7 +68,7 @@ export interface FitDevice {
 export interface Fit { devices: FitDevice[]; best: string | null; known: boolean; sentence?: string }
 
 export type Phase =
-  | { phase: 'queued'; position?: number }
+  | { phase: 'queued'; position?: number; notice?: Failure }
   | { phase: 'evicting'; models?: string[] }
   | { phase: 'loading'; progress?: number | null }
   | { phase: 'prefill'; done?: number; total?: number; reused?: number }

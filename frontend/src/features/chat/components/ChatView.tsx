@@ -14,13 +14,14 @@ import { lastQuestion, runningEntry, type Transcript } from '../stores/transcrip
 import { AssistantMessage } from './AssistantMessage'
 import { Composer } from './Composer'
 import { Greeting } from './Greeting'
+import { LostModel } from './LostModel'
 import { ModelNote } from './ModelNote'
 import { UserMessage } from './UserMessage'
 
-interface Props { chat: Chat; models: Model[]; model: Model | null; modelsKnown: boolean; userName: string; admin: boolean }
+interface Props { chat: Chat; models: Model[]; model: Model | null; lost: string; modelsKnown: boolean; userName: string; admin: boolean }
 
 /** One conversation: its messages, and the composer below. Mount it with `key={chat.key}`. */
-export function ChatView({ chat, models, model, modelsKnown, userName, admin }: Props) {
+export function ChatView({ chat, models, model, lost, modelsKnown, userName, admin }: Props) {
   const { t, problem } = useT()
   const { message: toast } = App.useApp()
   const transcript = useStore(chat)
@@ -59,7 +60,7 @@ export function ChatView({ chat, models, model, modelsKnown, userName, admin }: 
       {away && <IconButton className="to-end" type="default" shape="circle" label={t('chat.toEnd')} icon={<ArrowDownOutlined />} onClick={toEnd} />}
       {transcript.loading !== 'missing' && <Composer conversation={chat.id} model={modelName || null} busy={running} seed={seed} away={editing !== null}
         onSend={send} onStop={() => chat.stop()} onLast={() => setEditing(lastQuestion(transcript))}
-        note={<ModelNote model={model} models={models} admin={admin} />} />}
+        note={<><LostModel gone={lost} model={model} /><ModelNote model={model} models={models} admin={admin} /></>} />}
     </div>
   )
 }
