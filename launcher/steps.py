@@ -126,7 +126,7 @@ def watched(running: subprocess.Popen[bytes], title: str, log: str, began: float
             if screen:
                 print(f"\r\033[K  {title} … {took:.0f} s  {line}", end="", flush=True)
             else:
-                print(f"{took:.0f} s, {line} … ", end="", flush=True)
+                print(f"{took:.0f} s{', ' if line else ''}{line} … ", end="", flush=True)
         if screen and running.poll() is not None:
             print(f"\r\033[K  {title} … ", end="", flush=True)
 
