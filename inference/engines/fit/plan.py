@@ -14,7 +14,7 @@ from inference.engines.fit.weights import weights_bytes
 # Beside weights and KV: tokenizer, activations of a step, what a forked child touches of its parent; on a
 # GPU the driver's context and workspaces. vLLM and SGLang are several processes with a torch each.
 _OVERHEAD = {"cpu": 256 << 20, "cuda": 1 << 30}
-# oneDNN keeps a program for each shape that it multiplied in bfloat16 (measured: up to 86 MB more).
+# Products in bfloat16 leave more behind, part of it in oneDNN's cache (measured: up to 86 MB).
 _BFLOAT16 = 96 << 20
 _SERVER_OVERHEAD = {"llama_cpp": 192 << 20, "vllm": 2 << 30, "sglang": 2 << 30}
 
