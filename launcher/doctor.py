@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from launcher import filesystems, mirrors, node, packages, page, probes, state, torch_choice
 from launcher.place import ROOT, Place
@@ -142,15 +143,18 @@ def redis() -> Row:
     return Row("Redis", f"{shown}: {why}", remedy)
 
 
-def port(place: Place, running: bool) -> Row:
+def port(place: Place, url: str) -> Row:
+    """`url`: where Hearth runs, '' where it does not."""
+    if url:
+        return Row(t("Port {port}", port=urlsplit(url).port), t("Hearth's own"))
     name = t("Port {port}", port=place.port)
-    wrong = "" if running else state.port_problem(place.host, place.port)
+    wrong = state.port_problem(place.host, place.port)
     if wrong:
         asked = place.port != 8000 or bool(os.environ.get("HEARTH_PORT"))
         if asked:
             return Row(name, wrong, t("Stop what is there, or choose another with --port."))
         return Row(name, wrong, t("start.py takes the next free one, or the one of --port."), must=False)
-    return Row(name, t("Hearth's own") if running else t("free"))
+    return Row(name, t("free"))
 
 
 def reach() -> Iterator[Row]:
@@ -227,7 +231,7 @@ def rows(place: Place) -> Iterator[Row]:
     yield memory()
     yield from gpu()
     yield torch(place)
-    yield port(place, running is not None)
+    yield port(place, str(running["url"]) if running else "")
     yield from database(place)
     yield redis()
     yield from reach()

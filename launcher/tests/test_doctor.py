@@ -186,10 +186,11 @@ def test_the_speed_is_read_from_the_bench(tmp_path: Path) -> None:
 def test_a_taken_port_must_be_mended_only_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEARTH_PORT", raising=False)
     monkeypatch.setattr(state, "port_problem", lambda host, port: "taken by somebody")
-    usual, asked = doctor.port(HERE, False), doctor.port(dataclasses.replace(HERE, port=8080), False)
+    usual, asked = doctor.port(HERE, ""), doctor.port(dataclasses.replace(HERE, port=8080), "")
     assert "next free" in usual.remedy and not usual.must
     assert "another with --port" in asked.remedy and asked.must
-    assert doctor.port(HERE, True).remedy == ""
+    ours = doctor.port(HERE, "http://127.0.0.1:8003")
+    assert ours.name == "Port 8003" and ours.remedy == ""
 
 
 def test_columns_stand_below_each_other_in_chinese_too() -> None:
