@@ -131,10 +131,23 @@ def test_packages_are_installed_again_when_an_included_list_changed(
     packages.packages(place, ["dev.txt"])
     # What dev.txt includes needs no second installation for a plain start.
     packages.packages(place, ["base.txt"])
-    assert len(steps) == 1
+    assert [title.split()[0] for title in steps] == ["Renewing", "Installing"]
     (lists / "base.txt").write_text("Django==5.3\n")
     packages.packages(place, ["dev.txt"])
-    assert len(steps) == 2
+    assert len(steps) == 3
+
+
+def test_where_the_index_has_no_other_pip_the_one_that_is_there_does(
+    place: Place, steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(place: Place, title: str, command: list[str], **options: object) -> None:
+        steps.append(title)
+        raise LauncherError("No matching distribution found")
+
+    monkeypatch.setattr(packages, "step", refused)
+    packages.renew_pip(place)
+    packages.renew_pip(place)
+    assert steps == ["Renewing pip"] and "that is there will do" in capsys.readouterr().out
 
 
 def test_the_model_is_whole_or_not_there(place: Place, steps: list[str], tmp_path: Path) -> None:
