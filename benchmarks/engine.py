@@ -36,8 +36,8 @@ from engine_client import Prompts, ask, client, figures, median_of, together
 from engine_servers import PEERS, Hearth, Server, make
 
 PROMPT, NEW = 200, 128
-#: After its last step a server's threads may go on waiting in a loop: vLLM's take a second of both cores, which
-#: the next server would pay for (seconds).
+#: After its last step a server's threads may go on waiting in a loop: vLLM's take a second of both cores,
+#: which the next server would pay for (seconds).
 PAUSE = 3.0
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
-#: Lists and objects inside each other. What we answer with wraps it in a few more, and writers have limits, too.
+#: Lists and objects inside each other. What we answer with wraps it in a few more; writers have limits, too.
 DEEPEST = 100
 
 

@@ -100,6 +100,6 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(
     second = manage("download_model", "lab/tiny")
     out, said = second.communicate(timeout=120)
     assert second.returncode == 0, said
-    assert hub.sent - sent < 400_000
+    assert hub.sent - sent < 590_000  # what was under way at the signal comes again
     path = Path(out.splitlines()[-1].partition(": ")[2])
     assert (path / "model.safetensors").read_bytes() == (repo / "model.safetensors").read_bytes()
