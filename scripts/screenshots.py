@@ -161,7 +161,7 @@ class Pictures:
         page = self.guests.open(self.person, "/models/add/modelscope/Qwen/Qwen3-0.6B", **WIDE)
         page.get_by_test_id("repo-download").click()
         figures = page.get_by_test_id("download-figures")
-        figures.get_by_text(re.compile(r"[3-9]\d\d MiB of")).wait_for(timeout=120_000)
+        figures.get_by_text(re.compile(r"[3-9]\d\d MB of")).wait_for(timeout=120_000)
         page.locator(".ant-message-notice").wait_for(state="detached")
         self.take(page, "get-model")
 

@@ -220,3 +220,19 @@ def test_mysql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "mysql.txt" in packages.requirement_names()
     monkeypatch.setitem(os.environ, "DATABASE_URL", "sqlite:///x")
     assert "mysql.txt" not in packages.requirement_names()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start ends it")
+def test_what_a_step_started_does_not_outlive_a_start_that_was_killed(tmp_path: Path) -> None:
+    """A pip that went on by itself would install beside that of the next start."""
+    work = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    code = (
+        "import sys\nfrom launcher import process\n"
+        f"with process.group([sys.executable, '-c', {work!r}]) as running:\n    running.wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as start:
+        assert start.stdout is not None
+        child = int(start.stdout.readline())
+        start.kill()
+        start.wait()
+    until(lambda: gone(child))
