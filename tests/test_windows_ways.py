@@ -47,7 +47,6 @@ ALLOWED = {
     "system/children.py": "the same",
     "system/loops.py": "the same",
     "system/leash.py": "looks whether there is one",
-    "system/address.py": "only for unix: addresses",
     "inference/server/address.py": "only for unix: addresses",
     "inference/engines/server_guard.py": "runs on Unix only (`server_process.program`)",
     "inference/engines/template_child.py": "looks whether there is one",

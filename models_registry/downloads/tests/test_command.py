@@ -90,9 +90,12 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(
         pipe: Any = subprocess.PIPE
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
 
+    def kept() -> int:
+        return sum(file.stat().st_size for file in tmp_path.rglob("*.part"))
+
     assert manage("migrate", "--verbosity", "0").wait(120) == 0
     first = manage("download_model", "lab/tiny")
-    hub.until(lambda: hub.sent > 300_000, within=60)
+    hub.until(lambda: kept() > 250_000, within=60)
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=30)
     assert first.returncode == 1 and "Paused. The same command goes on from here." in said
@@ -100,6 +103,6 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(
     second = manage("download_model", "lab/tiny")
     out, said = second.communicate(timeout=120)
     assert second.returncode == 0, said
-    assert hub.sent - sent < 590_000  # what was under way at the signal comes again
+    assert hub.sent - sent < 400_000
     path = Path(out.splitlines()[-1].partition(": ")[2])
     assert (path / "model.safetensors").read_bytes() == (repo / "model.safetensors").read_bytes()
