@@ -176,9 +176,8 @@ class ModelRunner:
         return cast(torch.Tensor, logits[0].float())
 
     def _blocks(self, row: Row) -> list[Row]:
-        """A chunk in the blocks that its attention is computed in. On a CPU a matrix product may add in
-        another order when it has more rows; with int8 that is enough to change an answer. So each position is
-        always computed in the same block, whatever the chunk."""
+        """A chunk in the blocks that its attention is computed in, which begin at fixed positions. On a CPU
+        each is a task for a thread; without the kernels torch's sums may depend on a block's rows."""
         if self._device != "cpu":
             return [row]
         blocks, begin, position = [], row.begin, row.position

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inference.engines.packed.cache import BLOCK, KVCache
+from inference.engines.packed.cache import KVCache
 from inference.engines.packed.request import Phase, Sequence
 from inference.errors import InferenceError
 
@@ -19,6 +19,8 @@ RESERVE = 512
 #: Prompts are cut so that a step takes about this long (seconds), once it is known how long steps take.
 LONGEST_STEP = 0.25
 UNKNOWN_PACE = 128
+#: The least that is read of a prompt in a step, and what chunks are multiples of (tokens).
+GRAIN = 8
 #: What one prompt may add to a step of decodes, as a share of its time. Late tokens of a long prompt cost
 #: more than the pace that was seen: half is planned, so that it stays below one.
 _SHARE = 0.5
@@ -159,15 +161,15 @@ class Scheduler:
 
     def _prefill(self, prompts: list[Sequence], decoding: int) -> list[Chunk]:
         left = min(self._budget - decoding, self._pace.room(decoding, len(prompts) + len(self._waiting)))
-        left = max(left, BLOCK)  # however slow the model is
+        left = max(left, GRAIN)  # however slow the model is
         order = list(_in_turns(prompts))
         chunks = []
         for place, sequence in enumerate(order):
             if left <= 0:
                 break
             # A long prompt leaves half to those behind it.
-            most = left if place == len(order) - 1 else max(left // 2, BLOCK)
-            count = min(sequence.missing, _whole_blocks(sequence.computed, most))
+            most = left if place == len(order) - 1 else max(left // 2, GRAIN)
+            count = min(sequence.missing, _whole_grains(sequence.computed, most))
             if sequence.missing <= left:
                 count = sequence.missing
             chunks.append(Chunk(sequence, sequence.computed, count))
@@ -207,9 +209,9 @@ def too_long(sequence: Sequence, limit: int) -> InferenceError:
     return InferenceError("context_too_long", message, extra={"tokens": len(sequence.tokens), "limit": limit})
 
 
-def _whole_blocks(begin: int, most: int) -> int:
-    """How many tokens from `begin` on end at the end of a block; at least the one that is open."""
-    return max((begin + most) // BLOCK * BLOCK, begin // BLOCK * BLOCK + BLOCK) - begin
+def _whole_grains(begin: int, most: int) -> int:
+    """How many tokens from `begin` on end at the end of a grain; at least the one that is open."""
+    return max((begin + most) // GRAIN * GRAIN, begin // GRAIN * GRAIN + GRAIN) - begin
 
 
 def _follow(average: float, value: float) -> float:
