@@ -1,102 +1,32 @@
 """llama-server and vLLM for real, each serving a chat through a whole house. Needs the folder HEARTH_PEERS
-(see benchmarks/engine_servers.py for what lies in it).
+(see tests/peers.py).
 
 Figures are printed: ``HEARTH_PEERS=… pytest tests/test_peers.py -m peers -s``.
 """
 
 from __future__ import annotations
 
-import os
-import signal
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
-import psutil
 import pytest
 
-from tests.house import LAST, House, Person, Socket
+from tests import peers
+from tests.house import LAST, House, Socket
+from tests.peers import ANSWER, MARKS, PEERS, START, Served
 
-PEERS = Path(os.environ.get("HEARTH_PEERS") or "/nonexistent")
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.slow,
-    pytest.mark.skipif(not PEERS.is_dir(), reason="HEARTH_PEERS is not set"),
-]
-#: How long a strange server may take to start, and an answer to go on after a kill, on a busy machine (s).
-START, ANSWER = 900, 900
+pytestmark = MARKS
 ASK = "Write a very long story about a river, a bridge and a town."
-
-
-class Served(NamedTuple):
-    house: House
-    admin: Person
-    model: str
-    engine: str
-
-    def line(self) -> dict[str, Any]:
-        return next(line for line in self.house.state() if line["id"] == self.model)
-
-
-def _llama(house: House, admin: Person) -> str:
-    source = {"kind": "gguf", "path": str(PEERS / "llama" / "model-Q8_0.gguf")}
-    settings = {"slots": 2, "context_length": 1024, "threads": 1}
-    body = {"name": "Peer", "source": source, "settings": settings}
-    return str(house.call("POST", "/api/models/", admin, status=201, json=body)["id"])
-
-
-def _vllm(house: House, admin: Person) -> str:
-    source = {"kind": "folder", "path": os.environ["HEARTH_TEST_MODEL"]}
-    made = house.call("POST", "/api/models/", admin, status=201, json={"name": "Peer", "source": source})
-    settings = {
-        "slots": 2, "context_length": 1024, "dtype": "bfloat16", "kv_bytes": 1 << 30, "threads": 1,
-        "stall_limit": 300, "flags": {"enforce-eager": True},
-    }  # fmt: skip
-    changes = {"engine": "vllm", "settings": settings}
-    house.call("PATCH", f"/api/models/{made['id']}/", admin, json=changes)
-    return str(made["id"])
 
 
 @pytest.fixture(scope="module", params=["llama_cpp", "vllm"])
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    env = {
-        "HEARTH_LLAMA_SERVER": str(PEERS / "llama" / "llama-server"),
-        "HEARTH_VLLM": str(PEERS / "vllm" / "bin" / "vllm"),
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
-    with House(worker=True, **env) as house:
-        admin = house.register("admin")
-        model = (_llama if request.param == "llama_cpp" else _vllm)(house, admin)
-        began = time.monotonic()
-        house.call("POST", f"/api/models/{model}/load/", admin, status=202)
-        served = Served(house, admin, model, request.param)
-        seen: set[float] = set()
-
-        def settled() -> dict[str, Any] | None:
-            line = next((line for line in house.state() if line["id"] == model), None)
-            if line is None or line["state"] not in ("ready", "failed"):
-                seen.add((line or {}).get("progress") or 0.0)
-                return None
-            return line
-
-        line = house.until(settled, "the peer to be ready", START)
-        assert line["state"] == "ready", line
-        used = _used(line["pid"])
-        print(f"\n{request.param}: ready after {time.monotonic() - began:.1f} s, {used / 1e6:.0f} MB PSS")
-        assert len(seen) > 1, "no progress was told"
+    with peers.house_of_peers() as house, peers.child(house, request.param, peers.smollm2()) as served:
         yield served
-        line = house.until(settled, "the peer to be back", START)
-        processes = [psutil.Process(line["pid"]), *psutil.Process(line["pid"]).children(recursive=True)]
-        house.call("POST", f"/api/models/{model}/unload/", admin, status=202)
-        house.until(lambda: not any(p.is_running() for p in processes), "the peer to be gone", 60)
-
-
-def _used(pid: int) -> int:
-    """Bytes (PSS) of the server and all that it started."""
-    root = psutil.Process(pid)
-    return sum(p.memory_full_info().pss for p in [root, *root.children(recursive=True)])
 
 
 async def _start(socket: Socket, content: str, **params: Any) -> dict[str, Any]:
@@ -162,7 +92,7 @@ async def test_killed_in_mid_answer_the_turn_goes_on(served: Served) -> None:
             if event["kind"] == "text":
                 before += event["text"]
                 if not killed:
-                    os.kill(served.line()["pid"], signal.SIGKILL)
+                    served.kill()
                     killed, at = time.monotonic(), len(before)
                 elif not resumed and phases.count("generating") == 2:
                     resumed = time.monotonic()
@@ -203,8 +133,6 @@ def test_without_a_llama_server_the_file_is_dequantised(tmp_path: Path) -> None:
 
 
 def _spec(served: Served) -> dict[str, Any]:
-    import json
-
     code = (
         "import json; from models_registry.models import Model; "
         "from models_registry.services import model_spec; "

@@ -31,6 +31,7 @@ describe('the status line', () => {
   it('speaks of thinking only when the model thinks', () => {
     for (const phase of ['queued', 'evicting', 'loading', 'prefill', 'resuming'] as const) expect(line({}, { phase } as Phase)).not.toMatch(/think/i)
     expect(line({ live: { turn: 't', seq: 1, phase: { phase: 'generating' }, thinkingSince: 0 } }, { phase: 'generating' })).toBe('Thinking, 12 s')
+    expect(line({ live: { turn: 't', seq: 1, phase: { phase: 'resuming' }, thinkingSince: 0 } }, { phase: 'resuming' })).toBe('Resuming after a restart')
   })
 
   it('has a word for every end', () => {

@@ -25,9 +25,9 @@ export function statusLine(entry: Entry, words: Words, facts: { model: string; c
 function running(entry: Entry, words: Words, facts: { model: string; connected: boolean; now: number }): string {
   const { t } = words
   if (entry.delivery?.state === 'sending') return t(facts.connected ? 'status.sending' : 'chat.offline')
-  const since = entry.live?.thinkingSince
-  if (since != null) return t('status.thinking', { seconds: Math.max(0, Math.round((facts.now - since) / 1000)) })
-  const phase = entry.live?.phase
+  const { thinkingSince: since = null, phase = null } = entry.live ?? {}
+  // Within a thought the model may have to be loaded again: then it does not think.
+  if (since !== null && (!phase || phase.phase === 'generating')) return t('status.thinking', { seconds: Math.max(0, Math.round((facts.now - since) / 1000)) })
   if (phase) return phaseText(phase, entry, words, facts.model)
   return t(entry.message.parts.length > 0 ? 'status.generating' : 'status.queuedPlain')
 }
