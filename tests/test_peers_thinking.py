@@ -60,7 +60,8 @@ async def within_the_thought(socket: Socket, turn: str) -> None:
 
 
 async def last_of(socket: Socket, turn: str) -> dict[str, Any]:
-    return [frame["event"] async for frame in socket.events(turn, ANSWER)][-1]
+    events: list[dict[str, Any]] = [frame["event"] async for frame in socket.events(turn, ANSWER)]
+    return events[-1]
 
 
 def parts(message: dict[str, Any]) -> list[tuple[str, str]]:

@@ -58,7 +58,8 @@ def made(peers: Path, base: Path) -> Path:
         _teach(base, part / "model")
         (converter,) = peers.glob("src/llama_cpp_python-*/vendor/llama.cpp/convert_hf_to_gguf.py")
         file = part / "model-Q8_0.gguf"
-        command = [sys.executable, converter, part / "model", "--outfile", file, "--outtype", "q8_0"]
+        command = [sys.executable, str(converter), str(part / "model"), "--outfile", str(file)]
+        command += ["--outtype", "q8_0"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         part.rename(dest)
     return dest

@@ -16,6 +16,7 @@ import signal
 import socket
 import traceback
 from contextlib import aclosing
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +46,8 @@ def main(link: socket.socket, spec: bytes) -> None:
     if model.engine != "echo" and hasattr(os, "nice"):
         os.nice(_NICE)
     if limit := int(model.settings.get("memory_limit_bytes") or 0):
+        if model.engine != "echo":
+            import_module("inference.engines.preload")  # one that was spawned has not got it from its parent
         _limit_memory(limit)
     asyncio.run(_serve(link, model))
 

@@ -1,4 +1,4 @@
-"""Imported by the warm parent only: what a model's child would spend its first seconds on."""
+"""What a model's child would spend its first seconds on; imported by the warm parent, or before a limit is set."""
 
 from __future__ import annotations
 
