@@ -1,4 +1,4 @@
-"""What a model's child would spend its first seconds on; imported by the warm parent, or before a limit is set."""
+"""What a model's child would spend its first seconds on: for the warm parent, and before a limit is set."""
 
 from __future__ import annotations
 
