@@ -17,8 +17,7 @@ import torch
 #: Capacities are multiples of this many tokens, and of more when they are large: there are few sizes, so that
 #: neighbours of one size can be read as one batch, and a conversation seldom outgrows its region.
 GRAIN = 64
-#: A beginning is reused in whole blocks, and prompts are computed in them: so the same tokens are computed
-#: together whatever else there is.
+#: A beginning is reused in whole blocks, and attention is computed in them: each begins at a fixed position.
 BLOCK = 16
 
 

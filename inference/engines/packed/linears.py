@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from inference.engines.packed import native, sizes
 
 Product = Callable[[Tensor], Tensor]
-Weight = tuple[Tensor, Tensor | None]  # [out, in] and [out]
 
 _onednn = torch.ops.mkldnn
 

@@ -20,7 +20,7 @@ RESERVE = 512
 LONGEST_STEP = 0.25
 UNKNOWN_PACE = 128
 #: The least that is read of a prompt in a step, and what chunks are multiples of (tokens).
-GRAIN = 8
+LEAST_CHUNK = 8
 #: What one prompt may add to a step of decodes, as a share of its time. Late tokens of a long prompt cost
 #: more than the pace that was seen: half is planned, so that it stays below one.
 _SHARE = 0.5
@@ -161,15 +161,15 @@ class Scheduler:
 
     def _prefill(self, prompts: list[Sequence], decoding: int) -> list[Chunk]:
         left = min(self._budget - decoding, self._pace.room(decoding, len(prompts) + len(self._waiting)))
-        left = max(left, GRAIN)  # however slow the model is
+        left = max(left, LEAST_CHUNK)  # however slow the model is
         order = list(_in_turns(prompts))
         chunks = []
         for place, sequence in enumerate(order):
             if left <= 0:
                 break
             # A long prompt leaves half to those behind it.
-            most = left if place == len(order) - 1 else max(left // 2, GRAIN)
-            count = min(sequence.missing, _whole_grains(sequence.computed, most))
+            most = left if place == len(order) - 1 else max(left // 2, LEAST_CHUNK)
+            count = min(sequence.missing, _to_border(sequence.computed, most))
             if sequence.missing <= left:
                 count = sequence.missing
             chunks.append(Chunk(sequence, sequence.computed, count))
@@ -209,9 +209,12 @@ def too_long(sequence: Sequence, limit: int) -> InferenceError:
     return InferenceError("context_too_long", message, extra={"tokens": len(sequence.tokens), "limit": limit})
 
 
-def _whole_grains(begin: int, most: int) -> int:
-    """How many tokens from `begin` on end at the end of a grain; at least the one that is open."""
-    return max((begin + most) // GRAIN * GRAIN, begin // GRAIN * GRAIN + GRAIN) - begin
+def _to_border(begin: int, most: int) -> int:
+    """How many tokens from `begin` on end at a multiple of LEAST_CHUNK; at least up to the next one."""
+    return (
+        max((begin + most) // LEAST_CHUNK * LEAST_CHUNK, begin // LEAST_CHUNK * LEAST_CHUNK + LEAST_CHUNK)
+        - begin
+    )
 
 
 def _follow(average: float, value: float) -> float:

@@ -39,12 +39,6 @@ def prepare(model: nn.Module, weights: str) -> None:
         replace_rotary(model)
 
 
-def known(model: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """The float32 linears that int8 would replace, each with its own name."""
-    found: list[tuple[str, nn.Module]] = [(n.rpartition(".")[2], part) for n, part in model.named_modules()]
-    return [(name, part) for name, part in found if _is_known(part, name, torch.float32)]
-
-
 def _is_known(module: nn.Module, name: str, dtype: torch.dtype) -> TypeGuard[nn.Linear]:
     if name not in sizes.LINEARS:
         return False
