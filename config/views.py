@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from config.errors import AppError
+from models_registry.openai_api.errors import ApiError
 
 _MACHINES = ("/api/", "/v1/", "/ws/", "/chat/", "/healthz", "/readyz", "/metrics", "/static/")
 
@@ -37,9 +38,7 @@ def page(request: HttpRequest, path: str = "") -> HttpResponse:
 
 def _answer(request: HttpRequest, error: AppError) -> HttpResponse:
     if request.path.startswith("/v1/"):  # clients of OpenAI's API read no other shape
-        kind = "invalid_request_error" if error.status < 500 else "server_error"
-        body = {"message": error.message, "type": kind, "param": None, "code": error.code}
-        return JsonResponse({"error": body}, status=error.status)
+        return ApiError(error.status, error.message, code=error.code).response()
     if request.path.startswith(_MACHINES):
         return JsonResponse(error.as_dict(), status=error.status)
     return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
